@@ -1,0 +1,39 @@
+# Everything sets itself up in .venv; nothing needs to be prepared by hand.
+.PHONY: help setup demo test lint bench docs clean
+BIN := .venv/bin
+
+help:
+	@echo "make demo    run the jaguar corridor study on real land cover and leave its report in runs/"
+	@echo "make test    run the tests"
+	@echo "make lint    ruff and mypy"
+	@echo "make bench   the headline figures, ours beside the peers'"
+	@echo "make docs    build the documentation into site/"
+	@echo "make setup   only make .venv"
+
+setup: .venv/.ready
+
+.venv/.ready: pyproject.toml constraints.txt data-packages.txt scripts/setup
+	@echo "Setting up .venv ..."
+	@scripts/setup
+
+demo: setup
+	$(BIN)/linkways study run jaguar-corridor --out runs/jaguar-corridor $(ARGS)
+
+test: setup
+	@scripts/system-packages chromium=chromium
+	$(BIN)/pytest --cov $(ARGS)
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: setup
+	@scripts/system-packages grass=grass-core
+	$(BIN)/python benchmarks/cost_distance.py $(ARGS)
+
+docs: setup
+	$(BIN)/python docs/build.py $(ARGS)
+
+clean:
+	rm -rf .venv runs site .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage

@@ -1,0 +1,286 @@
+"""The command line: every method by its declaration, and studies."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from linkways import __version__
+from linkways.errors import LinkwaysError, nearest
+from linkways.method import ROOMS, Input, Method, Parameter, methods, reporting_progress
+
+__all__ = ["main"]
+
+
+class Linkways(click.Group):
+    """The top command: a group for each room that has methods, beside the fixed commands."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        rooms = {m.room for m in methods().values()}
+        return [*(room for room in ROOMS if room in rooms), *super().list_commands(context)]
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        if name in ROOMS:
+            return _room(name)
+        return super().get_command(context, name)
+
+    def resolve_command(
+        self, context: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if self.get_command(context, args[0]) is None:
+            raise LinkwaysError(f"there is no command '{args[0]}'{nearest(args[0], self.list_commands(context))}")
+        return super().resolve_command(context, args)
+
+
+@click.group(cls=Linkways, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="linkways")
+def cli() -> None:
+    """Plan, test and share ecological connectivity.
+
+    Run a study (corridor maps and a report from a recipe): linkways study run jaguar-corridor --out jaguar
+    """
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line; a user's mistake ends in one sentence and exit code 2."""
+    try:
+        code = cli.main(args=arguments, prog_name="linkways", standalone_mode=False)
+    except LinkwaysError as error:
+        click.echo(_told(error), err=True)
+        sys.exit(2)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("Stopped. What was finished is kept; the same command goes on from there.", err=True)
+        sys.exit(130)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _told(error: LinkwaysError) -> str:
+    return "\n".join(f"Error: {line}" for line in str(error).splitlines())
+
+
+# --- methods -----------------------------------------------------------------------------------------------------
+
+
+@cli.command("methods")
+@click.argument("id", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Declarations as JSON, parameters as JSON Schema.")
+def list_methods(id: str | None, as_json: bool) -> None:
+    """List all methods, or show one."""
+    known = methods()
+    if id is not None and id not in known:
+        raise LinkwaysError(f"there is no method '{id}'{nearest(id, known)}")
+    chosen = [known[id]] if id else list(known.values())
+    if as_json:
+        data = [m.schema() for m in chosen]
+        click.echo(json.dumps(data[0] if id else data, indent=2, ensure_ascii=False))
+    elif id:
+        click.echo(f"{id}\n\n{chosen[0].function.__doc__}")
+    else:
+        width = max(len(m.id) for m in chosen)
+        for m in chosen:
+            click.echo(f"{m.id:<{width}}  {m.summary}")
+
+
+class Room(click.Group):
+    """The methods of one room; names may be written with hyphens or underscores."""
+
+    def resolve_command(
+        self, context: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0].replace("_", "-")
+        if name not in self.commands:
+            raise LinkwaysError(f"{self.name} has no method '{args[0]}'{nearest(name, self.commands)}")
+        return super().resolve_command(context, [name, *args[1:]])
+
+
+def _room(room: str) -> click.Group:
+    group = Room(room, help=f"Methods of the room {room}.", no_args_is_help=True)
+    for declared in methods().values():
+        if declared.room == room:
+            group.add_command(_command(declared))
+    return group
+
+
+def _command(declared: Method) -> click.Command:
+    options: list[click.Parameter] = [_input_option(i) for i in declared.inputs]
+    options += [_parameter_option(p) for p in declared.parameters]
+    options += [
+        click.Option(["--out"], required=True, type=click.Path(path_type=Path), help="Folder for the results."),
+        click.Option(
+            ["--crs"], multiple=True, metavar="INPUT=CRS", help="CRS of an input that has none or a wrong one."
+        ),
+        click.Option(["--layer"], multiple=True, metavar="INPUT=NAME", help="Layer of a file that has several."),
+        click.Option(["--bounds"], type=float, nargs=4, metavar="W S E N", help="Read only this part of the rasters."),
+        click.Option(["--gpkg"], is_flag=True, help="Write features as GeoPackage instead of GeoParquet."),
+        click.Option(["--dask"], metavar="ADDRESS", help="Use the Dask cluster whose scheduler answers here."),
+    ]
+
+    def run(**given: Any) -> None:
+        _run_method(declared, given)
+
+    text = f"{declared.summary}\n\n{declared.description}"
+    if declared.references:
+        text += "\n\nSources:\n\n" + "\n\n".join(declared.references)
+    return click.Command(
+        declared.name.replace("_", "-"), params=options, callback=run, help=text, short_help=declared.summary
+    )
+
+
+def _option_name(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def _input_option(item: Input) -> click.Option:
+    several = " (may be given several times)" if item.spec.many else ""
+    columns = getattr(item.spec, "columns", ())
+    needs = f"; columns {', '.join(columns)}" if columns else ""
+    return click.Option(
+        [_option_name(item.name), f"in_{item.name}"],
+        required=item.required,
+        multiple=item.spec.many,
+        metavar=item.kind.upper(),
+        help=f"{item.spec.doc}{needs}{several}",
+    )
+
+
+def _parameter_option(parameter: Parameter) -> click.Option:
+    spec = parameter.spec
+    allowed = ", ".join(b for b in (spec.unit, parameter.bounds) if b)
+    default = "" if parameter.required or parameter.default is None else f"; default {parameter.default}"
+    return click.Option(
+        [_option_name(parameter.name), f"par_{parameter.name}"],
+        required=parameter.required,
+        metavar=parameter.type_name.upper() if not parameter.choices else parameter.type_name.replace(" ", ""),
+        help=f"{spec.doc}{f' [{allowed}]' if allowed else ''}{default}",
+    )
+
+
+def _run_method(declared: Method, given: Mapping[str, Any]) -> None:
+    from linkways.spatial import recording
+    from linkways.workers import on_cluster
+
+    parameters = {
+        p.name: p.parse(given[f"par_{p.name}"], declared.id)
+        for p in declared.parameters
+        if given[f"par_{p.name}"] is not None
+    }
+    crs, layers = (_pairs(given[key], key, declared) for key in ("crs", "layer"))
+    _refuse_unwritable(given["out"])
+    with recording() as notes, on_cluster(given["dask"]):
+        inputs = {}
+        for item in declared.inputs:
+            paths = given[f"in_{item.name}"]
+            if not paths:
+                continue
+            read = [
+                _read(item, path, crs.get(item.name), layers.get(item.name), given["bounds"])
+                for path in (paths if item.spec.many else [paths])
+            ]
+            inputs[item.name] = read if item.spec.many else read[0]
+        with _progress_bar(declared.id):
+            result = declared.function(**inputs, **parameters)
+    for sentence in notes:
+        click.echo(f"Note: {sentence}", err=True)
+    _write(declared, result, given["out"], gpkg=given["gpkg"])
+
+
+def _pairs(texts: tuple[str, ...], option: str, declared: Method) -> dict[str, str]:
+    found = {}
+    for text in texts:
+        name, sign, value = text.partition("=")
+        if not sign:
+            raise LinkwaysError(f"--{option} {text} must read INPUT=VALUE")
+        names = [i.name for i in declared.inputs]
+        if name not in names:
+            raise LinkwaysError(f"--{option} {text}: {declared.id} has no input '{name}'{nearest(name, names)}")
+        found[name] = value
+    return found
+
+
+def _read(
+    item: Input, path: str, crs: str | None, layer: str | None, bounds: tuple[float, float, float, float] | None
+) -> Any:
+    from linkways import spatial
+
+    if item.kind == "raster":
+        classes = bool(getattr(item.spec, "classes", False))
+        return spatial.read_raster(path, crs=crs, bounds=bounds, classes=classes)
+    if item.kind == "vector":
+        return spatial.read_vectors(path, crs=crs, layer=layer)
+    return spatial.read_table(path)
+
+
+def _refuse_unwritable(out: Path) -> None:
+    import os
+
+    parent = out
+    while not parent.exists():
+        parent = parent.parent
+    if not parent.is_dir() or not os.access(parent, os.W_OK):
+        raise LinkwaysError(
+            f"the output folder {out} cannot be written: {parent} is not a writable folder; choose another"
+        )
+
+
+def _write(declared: Method, result: Any, out: Path, *, gpkg: bool) -> None:
+    import shutil
+    import tempfile
+
+    from linkways import spatial
+
+    out.parent.mkdir(parents=True, exist_ok=True)
+    indicators: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=".linkways-") as aside:
+        for output in declared.outputs:
+            part = declared.parts(result)[output.name]
+            stem = Path(aside) / f"{declared.name}.{output.name}"
+            kind = type(part).__name__
+            if kind == "DataArray":
+                spatial.write_raster(part, f"{stem}.tif")
+            elif kind == "GeoDataFrame":
+                spatial.write_vectors(part, f"{stem}.{'gpkg' if gpkg else 'parquet'}")
+            elif kind == "DataFrame":
+                spatial.write_table(part, f"{stem}.csv")
+            elif kind == "Figure":
+                part.savefig(f"{stem}.png", dpi=150)
+            else:
+                indicators[output.name] = {"value": part, "unit": output.unit, "doc": output.doc}
+                click.echo(f"{output.doc}: {part:,.6g} {output.unit}".rstrip())
+        if indicators:
+            file = Path(aside) / f"{declared.name}.indicators.json"
+            file.write_text(json.dumps(indicators, indent=2, ensure_ascii=False), encoding="utf-8")
+        out.mkdir(exist_ok=True)
+        for file in sorted(Path(aside).iterdir()):
+            shutil.move(file, out / file.name)
+            click.echo(out / file.name)
+
+
+@contextmanager
+def _progress_bar(title: str) -> Iterator[None]:
+    if not sys.stderr.isatty():
+        yield
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(title, total=1.0)
+        with reporting_progress(
+            lambda done, what: bar.update(task, completed=done, description=f"{title}: {what}" if what else title)
+        ):
+            yield

@@ -1,0 +1,608 @@
+"""How a method declares itself, and the registry of all methods.
+
+A method is a typed Python function. Its annotations carry the declaration: inputs are annotated with `Raster`,
+`Vector` or `Table`, parameters with `Param`, the parts of the result with `Layer`, `TableOf`, `Indicator` or
+`Figure`. From this one declaration come the checked function, the command line, the study step, the JSON Schema
+and the reference page.
+
+Methods are written without ``from __future__ import annotations``: the declaration reads the annotations as they
+are, and quoted names inside ``Annotated`` keep heavy packages out of the import.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import inspect
+import json
+import math
+import pkgutil
+import types
+import typing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Annotated, Any, Literal, ParamSpec, TypeVar, Union, get_args, get_origin
+
+from linkways.errors import LinkwaysError, nearest
+
+__all__ = [
+    "Figure",
+    "Indicator",
+    "Input",
+    "Layer",
+    "Method",
+    "Output",
+    "Param",
+    "Parameter",
+    "Raster",
+    "Table",
+    "TableOf",
+    "Vector",
+    "find_method",
+    "method",
+    "methods",
+    "progress",
+    "reporting_progress",
+]
+
+ROOMS = (
+    "corridors",
+    "networks",
+    "movement",
+    "rivers",
+    "seas",
+    "populations",
+    "planning",
+    "policy",
+)
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+# --- what an author writes -----------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Raster:
+    """An input raster: an `xarray.DataArray` with dims (y, x) and a CRS; nodata is NaN."""
+
+    doc: str
+    unit: str = ""
+    positive: bool = False
+    """Values must be finite and above 0 (NaN is allowed and cannot be entered)."""
+    classes: bool = False
+    """Values are class codes, not quantities."""
+    many: bool = False
+    """A sequence of rasters."""
+    own_grid: bool = False
+    """The raster need not lie on the grid of the method's other rasters."""
+
+
+@dataclass(frozen=True)
+class Vector:
+    """An input layer of features: a `geopandas.GeoDataFrame` with a CRS."""
+
+    doc: str
+    geometry: tuple[str, ...] = ()
+    """Allowed geometry types; ``Polygon`` also admits ``MultiPolygon`` and so on. Empty: any."""
+    columns: tuple[str, ...] = ()
+    """Columns that must be present."""
+    many: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """An input table: a `pandas.DataFrame`."""
+
+    doc: str
+    columns: tuple[str, ...] = ()
+    many: bool = False
+
+
+@dataclass(frozen=True)
+class Param:
+    """A parameter: what it is, its unit, its bounds, and where its default comes from."""
+
+    doc: str
+    unit: str = ""
+    ge: float | None = None
+    gt: float | None = None
+    le: float | None = None
+    lt: float | None = None
+    choices: tuple[Any, ...] = ()
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A map layer in the result: raster or features."""
+
+    doc: str
+    unit: str = ""
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class TableOf:
+    """A table in the result."""
+
+    doc: str
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Indicator:
+    """One number in the result."""
+
+    doc: str
+    unit: str = ""
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A chart in the result (a Matplotlib figure)."""
+
+    doc: str
+    name: str = ""
+
+
+# --- what is read from it ------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Input:
+    """One declared input of a method."""
+
+    name: str
+    spec: Raster | Vector | Table
+    required: bool
+
+    @property
+    def kind(self) -> str:
+        """``raster``, ``vector`` or ``table``."""
+        return type(self.spec).__name__.lower()
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One declared parameter of a method."""
+
+    name: str
+    type: Any
+    spec: Param
+    default: Any
+    required: bool
+
+    @property
+    def optional(self) -> bool:
+        """Whether None is a value."""
+        return type(None) in _union_members(self.type)
+
+    @property
+    def base(self) -> Any:
+        """The type without None."""
+        members = [t for t in _union_members(self.type) if t is not type(None)]
+        return members[0] if len(members) == 1 else Union[tuple(members)]  # noqa: UP007
+
+    @property
+    def choices(self) -> tuple[Any, ...]:
+        """The only values allowed, empty when any value of the type within the bounds is."""
+        if get_origin(self.base) is Literal:
+            return get_args(self.base)
+        return self.spec.choices
+
+    @property
+    def type_name(self) -> str:
+        """The type in words a form or a help page can show."""
+        base = self.base
+        if self.choices:
+            return " | ".join(str(c) for c in self.choices)
+        if get_origin(base) in (list, tuple, Sequence):
+            return f"list of {_type_word(get_args(base)[0])}"
+        return _type_word(base)
+
+    @property
+    def bounds(self) -> str:
+        """The bounds as text, e.g. ``> 0, <= 1``."""
+        spec = self.spec
+        pairs = ((">=", spec.ge), (">", spec.gt), ("<=", spec.le), ("<", spec.lt))
+        return ", ".join(f"{sign} {value:g}" for sign, value in pairs if value is not None)
+
+    def check(self, value: Any, where: str = "") -> Any:
+        """Return ``value`` as this parameter's type, or say in one sentence why it cannot be."""
+        place = f"{where}: " if where else ""
+        if value is None:
+            if self.optional:
+                return None
+            raise LinkwaysError(f"{place}parameter {self.name} must have a value ({self._allowed()})")
+        if get_origin(self.base) in (list, tuple, Sequence):
+            item = get_args(self.base)[0]
+            if isinstance(value, str) or not isinstance(value, Sequence):
+                raise LinkwaysError(f"{place}parameter {self.name} must be a list of {_type_word(item)}")
+            return [self._check_one(v, item, place) for v in value]
+        return self._check_one(value, self.base, place)
+
+    def parse(self, text: str, where: str = "") -> Any:
+        """Read the parameter from text (a command line option); lists are comma separated."""
+        if text.strip().lower() in ("none", "null", "") and self.optional:
+            return None
+        if get_origin(self.base) in (list, tuple, Sequence):
+            item = get_args(self.base)[0]
+            return self.check([_from_text(part, item) for part in text.split(",")], where)
+        return self.check(_from_text(text, self.base), where)
+
+    def schema(self) -> dict[str, Any]:
+        """The parameter as JSON Schema."""
+        spec = self.spec
+        base = self.base
+        if get_origin(base) in (list, tuple, Sequence):
+            out: dict[str, Any] = {"type": "array", "items": {"type": _json_type(get_args(base)[0])}}
+        else:
+            out = {"type": _json_type(base)}
+        if self.choices:
+            out["enum"] = list(self.choices)
+        if self.optional:
+            out["type"] = [out["type"], "null"]
+            if self.choices:
+                out["enum"] = [*out["enum"], None]
+        names = ("minimum", spec.ge), ("exclusiveMinimum", spec.gt), ("maximum", spec.le)
+        target = out.get("items", out)
+        target.update({k: v for k, v in (*names, ("exclusiveMaximum", spec.lt)) if v is not None})
+        out["description"] = spec.doc
+        if spec.unit:
+            out["x-unit"] = spec.unit
+        if spec.source:
+            out["x-source"] = spec.source
+        if not self.required:
+            out["default"] = self.default
+        return out
+
+    def _allowed(self) -> str:
+        bits = [self.type_name, self.spec.unit, self.bounds]
+        return ", ".join(b for b in bits if b)
+
+    def _check_one(self, value: Any, wanted: Any, place: str) -> Any:
+        if self.choices:
+            if value not in self.choices or isinstance(value, bool) != isinstance(self.choices[0], bool):
+                hint = nearest(str(value), [str(c) for c in self.choices])
+                raise LinkwaysError(
+                    f"{place}parameter {self.name} is {value!r} but must be one of "
+                    f"{', '.join(str(c) for c in self.choices)}{hint if 'did you' in hint else ''}"
+                )
+            return value
+        try:
+            value = _as_type(value, wanted)
+        except (TypeError, ValueError):
+            raise LinkwaysError(
+                f"{place}parameter {self.name} is {value!r} but must be {_type_word(wanted)} ({self._allowed()})"
+            ) from None
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and not self._within(value):
+            unit = f" {self.spec.unit}" if self.spec.unit else ""
+            raise LinkwaysError(
+                f"{place}parameter {self.name} is {value:g}{unit} but must be {self.bounds or 'finite'}{unit}"
+            )
+        return value
+
+    def _within(self, value: float) -> bool:
+        spec = self.spec
+        return not (
+            math.isnan(value)
+            or (spec.ge is not None and value < spec.ge)
+            or (spec.gt is not None and value <= spec.gt)
+            or (spec.le is not None and value > spec.le)
+            or (spec.lt is not None and value >= spec.lt)
+        )
+
+
+@dataclass(frozen=True)
+class Output:
+    """One declared part of a method's result."""
+
+    name: str
+    kind: Literal["layer", "table", "indicator", "figure"]
+    doc: str
+    unit: str = ""
+
+
+@dataclass(frozen=True)
+class Method:
+    """The declaration of one method, read from its function."""
+
+    id: str
+    summary: str
+    description: str
+    inputs: tuple[Input, ...]
+    parameters: tuple[Parameter, ...]
+    outputs: tuple[Output, ...]
+    references: tuple[str, ...]
+    version: int
+    function: Callable[..., Any]
+
+    @property
+    def room(self) -> str:
+        """The room it lives in."""
+        return self.id.split(".")[0]
+
+    @property
+    def name(self) -> str:
+        """Its name within the room."""
+        return self.id.split(".")[1]
+
+    def parts(self, result: Any) -> dict[str, Any]:
+        """Take a result apart by output name."""
+        if len(self.outputs) == 1 and not (is_dataclass(result) and hasattr(result, self.outputs[0].name)):
+            return {self.outputs[0].name: result}
+        return {out.name: getattr(result, out.name) for out in self.outputs}
+
+    def schema(self) -> dict[str, Any]:
+        """The whole declaration as plain data; the parameters as JSON Schema."""
+        return {
+            "id": self.id,
+            "version": self.version,
+            "summary": self.summary,
+            "description": self.description,
+            "inputs": {i.name: _input_data(i) for i in self.inputs},
+            "parameters": {
+                "type": "object",
+                "properties": {p.name: p.schema() for p in self.parameters},
+                "required": [p.name for p in self.parameters if p.required],
+                "additionalProperties": False,
+            },
+            "outputs": {o.name: {"kind": o.kind, "description": o.doc, "unit": o.unit} for o in self.outputs},
+            "references": list(self.references),
+        }
+
+
+def method(id: str, *, references: Sequence[str] = (), version: int = 1) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Declare a function as the method ``id`` (``room.name``) and check its arguments on every call.
+
+    ``version`` is raised when the method's numbers change, so that results of earlier runs are computed again.
+    """
+
+    def declare(function: Callable[P, R]) -> Callable[P, R]:
+        declared = _read_declaration(id, function, tuple(references), version)
+        signature = inspect.signature(function)
+
+        @functools.wraps(function)
+        def checked(*args: P.args, **kwargs: P.kwargs) -> R:
+            try:
+                bound = signature.bind(*args, **kwargs)
+            except TypeError as error:
+                raise TypeError(f"{id}: {error}") from None
+            bound.apply_defaults()
+            from linkways.arguments import check_arguments
+
+            check_arguments(declared, bound.arguments)
+            return function(*bound.args, **bound.kwargs)
+
+        checked.__doc__ = _full_docstring(declared, function.__doc__ or "")
+        _REGISTRY[id] = Method(**{**_shallow(declared), "function": checked})
+        checked.declaration = _REGISTRY[id]  # type: ignore[attr-defined]
+        return checked
+
+    return declare
+
+
+_REGISTRY: dict[str, Method] = {}
+
+
+def methods() -> dict[str, Method]:
+    """All methods by id. Every module of every room is imported, so a method needs no other registration."""
+    package = importlib.import_module("linkways")
+    for room in ROOMS:
+        for found in pkgutil.iter_modules([f"{path}/{room}" for path in package.__path__]):
+            if not found.name.startswith("_"):
+                importlib.import_module(f"linkways.{room}.{found.name}")
+    return dict(sorted(_REGISTRY.items()))
+
+
+def find_method(id: str) -> Method:
+    """The method with this id, or an error that names the nearest one."""
+    known = methods()
+    if id not in known:
+        raise LinkwaysError(f"there is no method '{id}'{nearest(id, known)}; linkways methods lists them all")
+    return known[id]
+
+
+# --- progress ------------------------------------------------------------------------
+
+_PROGRESS: ContextVar[Callable[[float, str], None] | None] = ContextVar("linkways_progress", default=None)
+
+
+def progress(done: float, what: str = "") -> None:
+    """Tell whoever watches how much of the running method is done (0 to 1) and what it is doing.
+
+    The watcher may cancel the method by raising from here.
+    """
+    watcher = _PROGRESS.get()
+    if watcher is not None:
+        watcher(min(max(done, 0.0), 1.0), what)
+
+
+@contextmanager
+def reporting_progress(watcher: Callable[[float, str], None]) -> Iterator[None]:
+    """Call ``watcher(done, what)`` for every `progress` inside the block."""
+    token = _PROGRESS.set(watcher)
+    try:
+        yield
+    finally:
+        _PROGRESS.reset(token)
+
+
+# --- reading a declaration -----------------------------------------------------------
+
+
+def _read_declaration(id: str, function: Callable[..., Any], references: tuple[str, ...], version: int) -> Method:
+    if id.count(".") != 1 or id.split(".")[0] not in ROOMS:
+        raise TypeError(f"method id {id!r} must be 'room.name' with room one of {', '.join(ROOMS)}")
+    summary, _, description = inspect.cleandoc(function.__doc__ or "").partition("\n")
+    if not summary.endswith("."):
+        raise TypeError(f"{id}: the first line of the docstring must be one sentence that says what you get")
+    inputs, parameters = [], []
+    for argument in inspect.signature(function).parameters.values():
+        kind, meta = _annotated(id, argument.name, argument.annotation)
+        required = argument.default is inspect.Parameter.empty
+        if isinstance(meta, Param):
+            default = None if required else argument.default
+            parameters.append(Parameter(argument.name, kind, meta, default, required))
+        elif isinstance(meta, (Raster, Vector, Table)):
+            inputs.append(Input(argument.name, meta, required))
+        else:
+            raise TypeError(f"{id}: argument {argument.name} needs Raster, Vector, Table or Param in its annotation")
+    outputs = tuple(_read_outputs(id, function))
+    return Method(
+        id,
+        summary,
+        description.strip(),
+        tuple(inputs),
+        tuple(parameters),
+        outputs,
+        references,
+        version,
+        function,
+    )
+
+
+def _annotated(id: str, name: str, annotation: Any) -> tuple[Any, Any]:
+    if get_origin(annotation) is not Annotated:
+        raise TypeError(f"{id}: argument {name} must be annotated as Annotated[type, declaration]")
+    kind, meta, *_ = get_args(annotation)
+    return kind, meta
+
+
+_OUTPUT_KINDS: dict[type, Literal["layer", "table", "indicator", "figure"]] = {
+    Layer: "layer",
+    TableOf: "table",
+    Indicator: "indicator",
+    Figure: "figure",
+}
+
+
+def _read_outputs(id: str, function: Callable[..., Any]) -> Iterator[Output]:
+    result = inspect.signature(function).return_annotation
+    if get_origin(result) is Annotated:
+        spec = get_args(result)[1]
+        yield _output(spec.name or id.split(".")[1], spec)
+    elif is_dataclass(result):
+        for part in fields(result):
+            if get_origin(part.type) is not Annotated:
+                raise TypeError(f"{id}: part {part.name} of the result must be Annotated with what it is")
+            yield _output(part.name, get_args(part.type)[1])
+    else:
+        raise TypeError(f"{id}: the result must be Annotated or a frozen dataclass with annotated parts")
+
+
+def _output(name: str, spec: Any) -> Output:
+    return Output(name, _OUTPUT_KINDS[type(spec)], spec.doc, getattr(spec, "unit", ""))
+
+
+def _shallow(declared: Method) -> dict[str, Any]:
+    return {f.name: getattr(declared, f.name) for f in fields(declared)}
+
+
+def _input_data(item: Input) -> dict[str, Any]:
+    spec = item.spec
+    out: dict[str, Any] = {
+        "kind": item.kind,
+        "description": spec.doc,
+        "required": item.required,
+        "many": spec.many,
+    }
+    for extra in ("unit", "geometry", "columns", "positive", "classes"):
+        if getattr(spec, extra, None):
+            value = getattr(spec, extra)
+            out[extra] = list(value) if isinstance(value, tuple) else value
+    return out
+
+
+def _full_docstring(declared: Method, doc: str) -> str:
+    lines = [inspect.cleandoc(doc), ""]
+    if declared.inputs or declared.parameters:
+        lines += ["Parameters", "----------"]
+        for item in declared.inputs:
+            lines += [
+                f"{item.name} : {item.kind}{' (several)' if item.spec.many else ''}",
+                f"    {item.spec.doc}",
+            ]
+        for parameter in declared.parameters:
+            default = "" if parameter.required else f", default {parameter.default!r}"
+            allowed = parameter._allowed()
+            lines += [f"{parameter.name} : {allowed}{default}", f"    {parameter.spec.doc}"]
+    lines += ["", "Returns", "-------"]
+    for output in declared.outputs:
+        unit = f" ({output.unit})" if output.unit else ""
+        lines += [f"{output.name} : {output.kind}{unit}", f"    {output.doc}"]
+    if declared.references:
+        lines += ["", "References", "----------", *declared.references]
+    return "\n".join(lines)
+
+
+# --- small type matters --------------------------------------------------------------
+
+
+def _union_members(kind: Any) -> tuple[Any, ...]:
+    return get_args(kind) if get_origin(kind) in (Union, types.UnionType) else (kind,)
+
+
+def _type_word(kind: Any) -> str:
+    if get_origin(kind) is Literal:
+        return " | ".join(str(c) for c in get_args(kind))
+    if get_origin(kind) in (dict, Mapping) or kind in (dict, Mapping):
+        return "a mapping of names to numbers"
+    return {int: "an integer", float: "a number", bool: "true or false", str: "text"}.get(kind, str(kind))
+
+
+def _json_type(kind: Any) -> str:
+    if get_origin(kind) is Literal:
+        return _json_type(type(get_args(kind)[0]))
+    if get_origin(kind) in (dict, Mapping):
+        return "object"
+    return {int: "integer", float: "number", bool: "boolean", str: "string"}[kind]
+
+
+def _as_type(value: Any, kind: Any) -> Any:
+    if kind is bool:
+        if isinstance(value, bool):
+            return value
+        raise TypeError
+    if kind is int:
+        if isinstance(value, bool) or float(value) != int(value):
+            raise TypeError
+        return int(value)
+    if kind is float:
+        if isinstance(value, (bool, str)):
+            raise TypeError
+        return float(value)
+    if kind is str:
+        if not isinstance(value, str):
+            raise TypeError
+        return value
+    if get_origin(kind) in (dict, Mapping):
+        if not isinstance(value, Mapping):
+            raise TypeError
+        return {str(k): float(v) for k, v in value.items()}
+    return value
+
+
+def _from_text(text: str, kind: Any) -> Any:
+    text = text.strip()
+    if get_origin(kind) is Literal:
+        return {str(c): c for c in typing.get_args(kind)}.get(text, text)
+    if kind is bool:
+        return {"true": True, "yes": True, "false": False, "no": False}.get(text.lower(), text)
+    if kind in (int, float):
+        try:
+            number = float(text)
+        except ValueError:
+            return text
+        return int(number) if kind is int and number == int(number) else number
+    if get_origin(kind) in (dict, Mapping):
+        try:
+            return json.loads(text)
+        except json.JSONDecodeError:
+            return dict(part.split("=", 1) for part in text.split(",")) if "=" in text else text
+    return text

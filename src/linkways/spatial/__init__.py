@@ -1,0 +1,52 @@
+"""Rasters, vectors and tables in and out; cell geometry, alignment, neutral landscapes and built-in data.
+
+Importing this room is light: the libraries it stands on are loaded by the functions that need them.
+"""
+
+from linkways.spatial.align import align, burn_lines, rasterize, to_grid_crs
+from linkways.spatial.cells import CellGeometry, cell_geometry, same_grid
+from linkways.spatial.landscapes import (
+    classify_landscape,
+    edge_gradient,
+    midpoint_displacement,
+    planar_gradient,
+    random_cluster,
+    random_landscape,
+    random_mosaic,
+)
+from linkways.spatial.log import note, recording
+from linkways.spatial.rasters import new_raster, raster_like, read_raster, write_raster
+from linkways.spatial.sources import IGBP_CLASSES, BuiltinSource, builtin, builtin_sources
+from linkways.spatial.tables import read_table, write_table
+from linkways.spatial.vectors import read_vectors, write_vectors
+
+__all__ = [
+    "IGBP_CLASSES",
+    "BuiltinSource",
+    "CellGeometry",
+    "align",
+    "builtin",
+    "builtin_sources",
+    "burn_lines",
+    "cell_geometry",
+    "classify_landscape",
+    "edge_gradient",
+    "midpoint_displacement",
+    "new_raster",
+    "note",
+    "planar_gradient",
+    "random_cluster",
+    "random_landscape",
+    "random_mosaic",
+    "raster_like",
+    "rasterize",
+    "read_raster",
+    "read_table",
+    "read_vectors",
+    "recording",
+    "same_grid",
+    "to_grid_crs",
+    "write_raster",
+    "write_table",
+    "write_vectors",
+]
