@@ -103,7 +103,9 @@ def _check_grid(id: str, grid: tuple[str, Any] | None, name: str, value: Any) ->
 
 
 def _grid_text(raster: Any) -> str:
-    west, south, east, north = raster.rio.bounds()
+    from linkways.spatial import grid_of
+
+    west, south, east, north = grid_of(raster).bounds
     rows, columns = raster.shape
     return f"{rows} x {columns} cells, {west:g} {south:g} {east:g} {north:g}, {raster.rio.crs.to_string()[:30]}"
 

@@ -48,18 +48,22 @@ def test_the_widest_way_takes_the_wide_gap_and_names_the_narrowest_cell_on_it():
     inside = np.pad(inside, 1)
     start = np.zeros_like(inside)
     end = start.copy()
-    start[1:-1, 1] = end[1:-1, -2] = True
+    start[:, :5] = end[:, 8:] = True
     clearance = distance_to_outside(inside, *steps(len(inside)))
     value, cell = widest_way(clearance, start, end)
     assert value == 2.0  # the middle of the three open cells: two steps to the nearest closed one
     assert divmod(cell, inside.shape[1]) == (7, 6)
 
 
-def test_no_way_and_touching_ends_are_told_apart():
+def test_without_a_way_the_clearance_is_zero():
     clearance = np.array([[1.0, 0.0, 1.0]])
     start, end = np.array([[True, False, False]]), np.array([[False, False, True]])
     assert widest_way(clearance, start, end) == (0.0, -1)
-    assert widest_way(np.ones((1, 3)), start, np.array([[False, True, True]])) == (np.inf, -1)
+
+
+def test_a_cell_that_is_start_and_end_is_the_way():
+    both = np.array([[False, True, True]])
+    assert widest_way(np.array([[9.0, 2.0, 3.0]]), both, both) == (3.0, 2)
 
 
 @settings(deadline=None, max_examples=40)
@@ -72,7 +76,7 @@ def test_the_widest_way_is_the_largest_threshold_at_which_start_and_end_are_join
     shape = np.ones((3, 3)) if neighbours == 8 else None
     expected = 0.0
     for threshold in (1, 2, 3, 4):
-        groups, _ = label((levels >= threshold) | start | end, structure=shape)
-        if groups[0, 0] == groups[-1, -1]:
+        groups, _ = label(levels >= threshold, structure=shape)
+        if groups[0, 0] and groups[0, 0] == groups[-1, -1]:
             expected = float(threshold)
     assert widest_way(levels.astype(float), start, end, neighbours=neighbours)[0] == expected

@@ -125,15 +125,18 @@ def _narrowest(
     from linkways.kernels.clearance import distance_to_outside, widest_way
 
     landscape = network.landscape
-    start, end = (owner == link.a) & inside, (owner == link.b) & inside
-    area = inside | (owner == link.a) | (owner == link.b)
+    start, end = owner == link.a, owner == link.b
+    area = inside | start | end
     shift = _seam_shift(area) if landscape.cells.wraps and window.shape[1] == landscape.shape[1] else 0
     area, start, end = (np.roll(part, -shift, axis=1) for part in (area, start, end))
     # cells beyond the window are outside the corridor
     east_west = np.pad(landscape.cells.east_west_m[window.top : window.bottom], 1, mode="edge")
     north_south = _padded_steps(landscape.cells.north_south_m, window)
     clearance = distance_to_outside(np.pad(area, 1), east_west, north_south)[1:-1, 1:-1]
-    value, cell = widest_way(clearance, start, end, neighbours=landscape.neighbours)
+    # the disk has arrived once it touches the core
+    steps = east_west[1:-1], north_south[1:-1]
+    touching = [distance_to_outside(~core, *steps) <= clearance for core in (start, end)]
+    value, cell = widest_way(clearance, *touching, neighbours=landscape.neighbours)
     if cell < 0:
         return math.nan, -1
     row, column = divmod(cell, window.shape[1])

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from linkways.errors import LinkwaysError
-from linkways.spatial import cell_geometry, note
+from linkways.spatial import cell_geometry, grid_of, note
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -48,6 +48,11 @@ class Landscape:
     def area_km2(self) -> np.ndarray:
         """Area of each cell, (rows, columns)."""
         return np.broadcast_to(self.cells.area_m2[:, None] / 1e6, self.shape)
+
+    @cached_property
+    def transform(self) -> Any:
+        """From (column, row) to (x, y)."""
+        return grid_of(self.raster).transform
 
     @property
     def steps(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -99,7 +104,7 @@ class Landscape:
         import shapely
 
         window = rasterio.windows.Window(corner[1], corner[0], mask.shape[1], mask.shape[0])
-        moved = rasterio.windows.transform(window, self.raster.rio.transform())
+        moved = rasterio.windows.transform(window, self.transform)
         shapes = rasterio.features.shapes(mask.astype(np.uint8), mask=mask, transform=moved, connectivity=4)
         parts = [shapely.geometry.shape(geometry) for geometry, _ in shapes]
         return shapely.union_all(parts)
@@ -201,7 +206,7 @@ def _cell_of(landscape: Landscape, geometry: Any) -> np.ndarray:
     from rasterio.transform import rowcol
 
     point = geometry.representative_point()
-    row, column = rowcol(landscape.raster.rio.transform(), point.x, point.y)
+    row, column = rowcol(landscape.transform, point.x, point.y)
     rows, columns = landscape.shape
     if not (0 <= row < rows and 0 <= column < columns):
         return np.empty(0, np.int64)

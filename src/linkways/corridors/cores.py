@@ -125,7 +125,7 @@ def _table(
     )
     share = np.bincount(cores.ravel(), weights=weight.ravel(), minlength=len(kept) + 1)
     parts: list[list[Any]] = [[] for _ in kept]
-    outlines = rasterio.features.shapes(cores, mask=cores > 0, transform=grid.raster.rio.transform(), connectivity=4)
+    outlines = rasterio.features.shapes(cores, mask=cores > 0, transform=grid.transform, connectivity=4)
     for outline, core in outlines:
         parts[int(core) - 1].append(shapely.geometry.shape(outline))
     with np.errstate(invalid="ignore"):

@@ -230,10 +230,12 @@ def cells_within(outline: Any, raster: "xr.DataArray") -> tuple[tuple[slice, sli
     from rasterio.features import geometry_mask
     from rasterio.transform import rowcol
 
+    from linkways.spatial import grid_of
+
     nothing = (slice(0, 0), slice(0, 0)), np.zeros((0, 0), bool)
     if outline.is_empty:
         return nothing
-    transform = raster.rio.transform()
+    transform = grid_of(raster).transform
     west, south, east, north = outline.bounds
     rows, columns = rowcol(transform, [west, east], [north, south])
     top, bottom = max(min(rows), 0), min(max(rows) + 1, raster.shape[0])

@@ -26,20 +26,23 @@ def distance_to_outside(
     return out[:, columns : 2 * columns] if wraps else out
 
 
-def widest_way(
-    clearance: np.ndarray, start: np.ndarray, end: np.ndarray, *, neighbours: int = 8
-) -> tuple[float, int]:
-    """The largest clearance that can be kept all the way from start to end, and the flat cell where it is least.
+def widest_way(clearance: np.ndarray, start: np.ndarray, end: np.ndarray, *, neighbours: int = 8) -> tuple[float, int]:
+    """The largest clearance that can be kept all the way from a start cell to an end cell, and where it is least.
 
-    Cells with clearance 0 are closed. Start and end cells are free to move in. (inf, -1) when start and end
-    touch, (0.0, -1) when there is no way. Maximum-bottleneck path by adding cells from wide to narrow.
+    Start and end cells themselves need that clearance too; cells with clearance 0 are closed. Returns the clearance
+    and a flat cell that has it on the way, (0.0, -1) when there is no way. Maximum-bottleneck path by adding cells
+    from wide to narrow (Pollack 1960).
     """
-    order = np.flatnonzero((clearance > 0) & ~start & ~end)
-    order = order[np.argsort(-clearance.ravel()[order], kind="stable")]
+    flat = clearance.ravel()
+    order = np.flatnonzero(flat > 0)
+    order = order[np.argsort(-flat[order], kind="stable")].astype(np.int64)
     value, cell = _join_from_wide_to_narrow(
-        np.ascontiguousarray(clearance, dtype=np.float64), np.ascontiguousarray(start), np.ascontiguousarray(end),
-        order.astype(np.int64), 8 if neighbours == 8 else 4,
-    )  # fmt: skip
+        np.ascontiguousarray(clearance, dtype=np.float64),
+        np.ascontiguousarray(start).ravel(),
+        np.ascontiguousarray(end).ravel(),
+        order,
+        8 if neighbours == 8 else 4,
+    )
     return float(value), int(cell)
 
 
@@ -106,28 +109,16 @@ def _join_from_wide_to_narrow(
     clearance: np.ndarray, start: np.ndarray, end: np.ndarray, order: np.ndarray, neighbours: int
 ) -> tuple[float, int]:
     rows, columns = clearance.shape
-    # two extra nodes stand for the whole start and the whole end
+    # two extra nodes stand for all start cells and all end cells
     begin, finish = rows * columns, rows * columns + 1
     parent = np.full(rows * columns + 2, -1, np.int64)
     parent[begin] = begin
     parent[finish] = finish
-    for row in range(rows):
-        for column in range(columns):
-            if start[row, column]:
-                parent[row * columns + column] = begin
-            elif end[row, column]:
-                parent[row * columns + column] = finish
-    for row in range(rows):
-        for column in range(columns):
-            if not start[row, column]:
-                continue
-            for i in range(max(0, row - 1), min(rows, row + 2)):
-                for j in range(max(0, column - 1), min(columns, column + 2)):
-                    if end[i, j] and (neighbours == 8 or i == row or j == column):
-                        return np.inf, -1
     for cell in order:
         row, column = cell // columns, cell % columns
-        parent[cell] = cell
+        parent[cell] = begin if start[cell] else cell
+        if end[cell]:
+            parent[_find(parent, cell)] = finish
         for i in range(max(0, row - 1), min(rows, row + 2)):
             for j in range(max(0, column - 1), min(columns, column + 2)):
                 near = i * columns + j

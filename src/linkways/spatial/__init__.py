@@ -3,6 +3,7 @@
 Importing this room is light: the libraries it stands on are loaded by the functions that need them.
 """
 
+from linkways.spatial._grid import Grid, grid_of
 from linkways.spatial.align import align, burn_lines, rasterize, to_grid_crs
 from linkways.spatial.cells import CellGeometry, cell_geometry, same_grid
 from linkways.spatial.landscapes import (
@@ -24,6 +25,7 @@ __all__ = [
     "IGBP_CLASSES",
     "BuiltinSource",
     "CellGeometry",
+    "Grid",
     "align",
     "builtin",
     "builtin_sources",
@@ -31,6 +33,7 @@ __all__ = [
     "cell_geometry",
     "classify_landscape",
     "edge_gradient",
+    "grid_of",
     "midpoint_displacement",
     "new_raster",
     "note",
