@@ -284,3 +284,184 @@ def _progress_bar(title: str) -> Iterator[None]:
             lambda done, what: bar.update(task, completed=done, description=f"{title}: {what}" if what else title)
         ):
             yield
+
+
+# --- studies -----------------------------------------------------------------------------------------------------
+
+
+@cli.group()
+def study() -> None:
+    """Check, run and show studies: a study.yaml, a solution.yaml, or the id of a built-in solution."""
+
+
+def _study_options(command: Any) -> Any:
+    for option in reversed(
+        (
+            click.argument("source"),
+            click.option("--input", "inputs", multiple=True, metavar="NAME=PATH", help="Use this file for an input."),
+            click.option("--set", "settings", multiple=True, metavar="STEP.PARAM=VALUE", help="Set a parameter."),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def _load(source: str, inputs: tuple[str, ...], settings: tuple[str, ...]) -> Any:
+    from linkways.studies import load_study
+
+    return load_study(source, inputs=_split(inputs, "input"), settings=_split(settings, "set"))
+
+
+def _split(texts: tuple[str, ...], option: str) -> dict[str, str]:
+    for text in texts:
+        if "=" not in text:
+            raise LinkwaysError(f"--{option} {text} must read NAME=VALUE")
+    return dict(text.split("=", 1) for text in texts)
+
+
+@study.command("check")
+@_study_options
+def check(source: str, inputs: tuple[str, ...], settings: tuple[str, ...]) -> None:
+    """Tell every mistake of a study before any work starts."""
+    from linkways.studies import check_study, study_warnings
+
+    loaded = _load(source, inputs, settings)
+    problems = check_study(loaded)
+    for sentence in study_warnings(loaded):
+        click.echo(f"Note: {sentence}", err=True)
+    if problems:
+        from linkways.errors import StudyError
+
+        raise StudyError(problems)
+    click.echo(f"{loaded.title}: {len(loaded.inputs)} inputs and {len(loaded.steps)} steps, no mistakes found")
+
+
+@study.command("run")
+@_study_options
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path), help="Folder of the run; resumed when it exists."
+)
+@click.option("--jobs", type=click.IntRange(min=1), help="Steps that may run side by side; default: one per core.")
+@click.option("--fresh", is_flag=True, help="Compute every step again.")
+@click.option("--dask", metavar="ADDRESS", help="Use the Dask cluster whose scheduler answers here.")
+@click.option("--pdf", is_flag=True, help="Also print the report to report.pdf.")
+def run(
+    source: str,
+    inputs: tuple[str, ...],
+    settings: tuple[str, ...],
+    out: Path,
+    jobs: int | None,
+    fresh: bool,
+    dask: str | None,
+    pdf: bool,
+) -> None:
+    """Run a study into a folder with layers, tables, indicators, provenance and a report."""
+    from linkways.studies import run_study
+    from linkways.workers import on_cluster
+
+    loaded = _load(source, inputs, settings)
+    if pdf:
+        _printer()
+    with on_cluster(dask), _run_display() as on_event:
+        finished = run_study(loaded, out, jobs=jobs, fresh=fresh, on_event=on_event)
+    for step in finished.record["steps"]:
+        for output in step["outputs"]:
+            if output["value"] is not None:
+                click.echo(f"{output['doc']}: {output['value']:,.6g} {output['unit'] or ''}".rstrip())
+    if pdf:
+        _print_report(finished.report)
+    click.echo(f"Report: {finished.report}")
+
+
+def _printer() -> Any:
+    from linkways.errors import MissingExtra
+
+    try:
+        from weasyprint import HTML
+    except (ImportError, OSError):
+        raise MissingExtra("weasyprint", "pdf", "printing the report to PDF") from None
+    return HTML
+
+
+def _print_report(report: Path) -> None:
+    target = report.with_suffix(".pdf")
+    aside = target.with_name(f".{target.name}.aside")
+    _printer()(filename=str(report)).write_pdf(str(aside))
+    aside.replace(target)
+    click.echo(f"PDF: {target}")
+
+
+@study.command("show")
+@click.argument("source")
+@click.option("--json", "as_json", is_flag=True, help="The run's record, or the study as read, as JSON.")
+def show(source: str, as_json: bool) -> None:
+    """Show a finished run (its folder) or a study (its file, or the id of a built-in solution)."""
+    from linkways.studies import load_study, read_run
+
+    if (Path(source) / "run.json").is_file():
+        record = read_run(source).record
+        click.echo(json.dumps(record, indent=2, ensure_ascii=False) if as_json else _run_text(record))
+        return
+    loaded = load_study(source)
+    if as_json:
+        click.echo(json.dumps(loaded.data, indent=2, ensure_ascii=False))
+        return
+    click.echo(f"{loaded.title}\n\n{loaded.description}\n\nInputs")
+    for item in loaded.inputs.values():
+        click.echo(f"  {item.name}: {item.value if item.origin != 'rows' else 'a table in the study'}")
+    click.echo("Steps")
+    for step in loaded.steps:
+        click.echo(f"  {step.id}: {step.method}")
+
+
+def _run_text(record: Mapping[str, Any]) -> str:
+    lines = [f"{record['title']} (run {record['id'][:12]}, Linkways {record['linkways']}, {record['seconds']:.1f} s)"]
+    for step in record["steps"]:
+        lines.append(
+            f"  {step['id']}: {step['method']}, {'reused' if step['reused'] else format(step['seconds'], '.1f') + ' s'}"
+        )
+        for output in step["outputs"]:
+            value = output["file"] or f"{output['value']:,.6g} {output['unit'] or ''}".rstrip()
+            lines.append(f"    {output['name']}: {value}")
+    return "\n".join(lines)
+
+
+@contextmanager
+def _run_display() -> Iterator[Any]:
+    """Follow a run: a live bar for each step in a terminal, a line for each finished step elsewhere."""
+    if not sys.stderr.isatty():
+        yield _tell_event
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (
+        TextColumn("{task.description:<44}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        tasks: dict[str, Any] = {}
+
+        def follow(event: Any) -> None:
+            if event.kind in ("stopping", "report"):
+                bar.console.print("stopping ..." if event.kind == "stopping" else "writing the report ...")
+                return
+            task = tasks.setdefault(
+                event.step, bar.add_task(event.step, total=1.0) if event.step not in tasks else None
+            )
+            done = 1.0 if event.kind in ("finished", "reused") else event.done
+            words = {"reused": "kept from before", "failed": "failed"}.get(event.kind, event.what)
+            bar.update(task, completed=done, description=f"{event.step}: {words}" if words else event.step)
+
+        yield follow
+
+
+def _tell_event(event: Any) -> None:
+    if event.kind == "finished":
+        click.echo(f"[{event.finished}/{event.steps}] {event.step} ({event.seconds:.1f} s)", err=True)
+    elif event.kind == "reused":
+        click.echo(f"[{event.finished}/{event.steps}] {event.step} (kept from before)", err=True)
+    elif event.kind == "report":
+        click.echo("writing the report", err=True)

@@ -192,3 +192,26 @@ def test_one_row_cut_from_a_grid_without_a_stored_cell_is_refused():
     raster = degrees_raster(4, 4, 1.0, (0.0, 10.0)).isel(y=slice(0, 1))
     with pytest.raises(LinkwaysError, match="one cell along y, so its cell size is unknown"):
         cell_geometry(raster)
+
+
+def test_a_compound_crs_counts_by_its_horizontal_part():
+    compound = cell_geometry(degrees_raster(2, 3, 0.5, (10.0, 50.0), "EPSG:9518"))
+    plain = cell_geometry(degrees_raster(2, 3, 0.5, (10.0, 50.0)))
+    assert compound.area_m2.tolist() == plain.area_m2.tolist()
+    assert compound.diagonal_m.tolist() == plain.diagonal_m.tolist()
+
+
+def test_a_geocentric_crs_is_refused():
+    with pytest.raises(LinkwaysError, match="neither geographic nor projected; reproject it"):
+        cell_geometry(degrees_raster(2, 2, 1.0, (0.0, 10.0), "EPSG:4978"))
+
+
+def test_a_raster_without_coordinates_is_refused():
+    raster = degrees_raster(2, 2, 1.0, (0.0, 10.0)).drop_vars("x")
+    with pytest.raises(LinkwaysError, match="raster grid has no x coordinates; give it the centres of its cells"):
+        cell_geometry(raster)
+
+
+def test_a_raster_without_cells_is_refused():
+    with pytest.raises(LinkwaysError, match="raster grid has no cells; check the window"):
+        cell_geometry(degrees_raster(2, 2, 1.0, (0.0, 10.0)).isel(x=slice(0, 0)))

@@ -300,7 +300,7 @@ def test_a_missing_file_names_the_nearest_one(tmp_path):
     tif(tmp_path / "landcover.tif", np.zeros((2, 2)))
     with pytest.raises(LinkwaysError, match=r"did you mean 'landcover.tif'\?"):
         read_raster(tmp_path / "landcvoer.tif")
-    with pytest.raises(LinkwaysError, match="the folder .* does not exist"):
+    with pytest.raises(LinkwaysError, match=r"the folder .* does not exist"):
         read_raster(tmp_path / "nowhere" / "landcover.tif")
 
 
@@ -416,6 +416,13 @@ def test_south_up_rasters_are_written_north_up(tmp_path):
     np.testing.assert_array_equal(back.y, raster.y)
 
 
+def test_unit_cells_at_the_origin_come_back_georeferenced(tmp_path):
+    raster = new_raster(np.array([[1.0, 2.0], [3.0, 4.0]]), crs="EPSG:3035", cell_size=1.0)
+    back = read_raster(write_raster(raster, tmp_path / "t.tif"))
+    assert back.y.values.tolist() == [-0.5, -1.5]
+    np.testing.assert_array_equal(back, raster)
+
+
 def test_a_slice_is_written_where_it_lies(tmp_path):
     raster = sample(np.arange(20.0).reshape(4, 5)).isel(x=slice(1, 4), y=slice(2, 4))
     back = read_raster(write_raster(raster, tmp_path / "t.tif"))
@@ -449,3 +456,44 @@ def test_a_raster_like_another_takes_its_grid_and_not_its_attributes():
     assert template.values.tolist() == [[1.0, 2.0], [3.0, 4.0]]
     with pytest.raises(LinkwaysError, match=r"cost has \(3, 2\) rows and columns, its template \(2, 2\)"):
         raster_like(np.ones((3, 2)), template, name="cost")
+
+
+def test_an_array_that_is_no_table_of_rows_and_columns_is_refused():
+    with pytest.raises(LinkwaysError, match="raster r has 3 dimensions; give rows and columns"):
+        new_raster(np.zeros((2, 2, 2)), crs="EPSG:3035", cell_size=1.0, name="r")
+
+
+def test_a_window_is_named_once(tmp_path):
+    path = tif(tmp_path / "w.tif", np.zeros((4, 4)))
+    with pytest.raises(LinkwaysError, match="give bounds or like to read_raster, not both"):
+        read_raster(path, bounds=(1000.0, 1960.0, 1010.0, 1970.0), like=read_raster(path))
+
+
+def test_a_raster_like_one_in_the_same_crs_is_read_on_its_window(tmp_path):
+    path = tif(tmp_path / "w.tif", np.arange(16.0).reshape(4, 4))
+    part = read_raster(path, bounds=(1010.0, 1960.0, 1030.0, 1980.0))
+    np.testing.assert_array_equal(read_raster(path, like=part), part)
+
+
+def test_a_file_of_several_layers_asks_for_one_of_them(tmp_path):
+    from scipy.io import netcdf_file
+
+    path = tmp_path / "climate.nc"
+    with netcdf_file(path, "w") as file:
+        for name, values in (("lat", [1.5, 0.5]), ("lon", [10.5, 11.5, 12.5])):
+            file.createDimension(name, len(values))
+            axis = file.createVariable(name, "f8", (name,))
+            axis[:] = values
+            axis.units = "degrees_north" if name == "lat" else "degrees_east"
+        for name, value in (("rain", 1.0), ("heat", 2.0)):
+            file.createVariable(name, "f8", ("lat", "lon"))[:] = value
+    with pytest.raises(LinkwaysError, match=r"climate holds 2 layers; give the name of one of them .*:heat"):
+        read_raster(path)
+    heat = read_raster(f'NETCDF:"{path}":heat', crs="EPSG:4326")
+    assert heat.values.tolist() == [[2.0, 2.0, 2.0], [2.0, 2.0, 2.0]]
+    assert heat.x.values.tolist() == [10.5, 11.5, 12.5]
+
+
+def test_a_raster_of_one_row_keeps_its_cell(tmp_path):
+    path = tif(tmp_path / "one.tif", np.array([[1.0, 2.0, 3.0]]))
+    assert cell_geometry(read_raster(path)).area_m2.tolist() == [100.0]

@@ -168,7 +168,7 @@ def test_geoparquet_has_no_layers(tmp_path, cores):
 def test_layers_without_crs_and_unknown_endings_are_not_written(tmp_path, cores):
     with pytest.raises(LinkwaysError, match="has no coordinate reference system; set one"):
         write_vectors(cores.set_crs(None, allow_override=True), tmp_path / "c.gpkg")
-    with pytest.raises(LinkwaysError, match="cannot tell the format of vector layer c.shp"):
+    with pytest.raises(LinkwaysError, match=r"cannot tell the format of vector layer c.shp"):
         write_vectors(cores, tmp_path / "c.shp")
     assert list(tmp_path.iterdir()) == []
 

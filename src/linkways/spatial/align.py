@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -20,6 +21,9 @@ __all__ = ["align", "burn_lines", "rasterize", "to_grid_crs"]
 Rule = Literal["nearest", "average", "fraction"]
 _RULES = ("nearest", "average", "fraction")
 
+# Cells whose centres are transformed at a time: about 50 MB of coordinates.
+_BLOCK_CELLS = 1_000_000
+
 
 def align(raster: xr.DataArray, template: xr.DataArray, *, rule: Rule) -> xr.DataArray:
     """Return ``raster`` on the grid of ``template``, reprojected and resampled by ``rule``; the log says so.
@@ -33,6 +37,8 @@ def align(raster: xr.DataArray, template: xr.DataArray, *, rule: Rule) -> xr.Dat
         rule: ``"nearest"`` for classes: the value of the cell in which the centre lies; ``"average"`` for continuous
             values: the mean of the cells that a cell covers, weighted by the part covered, leaving out NaN;
             ``"fraction"`` for masks of 0 and 1: the share of the cell covered by 1, NaN counting as 0.
+            Across CRS ``"nearest"`` is exact and the other two place cells to within an eighth of a cell of
+            ``raster`` (GDAL's transformation).
 
     Raises:
         LinkwaysError: unknown rule, values other than 0 and 1 under ``"fraction"``, no overlap, or no CRS.
@@ -51,7 +57,10 @@ def align(raster: xr.DataArray, template: xr.DataArray, *, rule: Rule) -> xr.Dat
     values = values if values.dtype in (np.float32, np.float64) else values.astype(np.float64)
     values, source = _turned_towards(values, source, target)
     _check_overlap(source, target, label(raster), label(template))
-    warped = _warp(values, source, target, rule)
+    if rule == "nearest":
+        warped = _nearest_cells(values, source, target)
+    else:
+        warped = _averaged(values, source, target, beyond=0.0 if rule == "fraction" else np.nan)
     if rule == "fraction":
         warped = np.where(np.isnan(warped), 0.0, warped)
     note(f"{label(raster)} resampled from {_describe(source)} to {_describe(target)} by {rule}")
@@ -152,25 +161,82 @@ def _as_mask(values: np.ndarray, name: str) -> np.ndarray:
     return mask
 
 
-def _warp(values: np.ndarray, source: Grid, target: Grid, rule: Rule) -> np.ndarray:
+def _nearest_cells(values: np.ndarray, source: Grid, target: Grid) -> np.ndarray:
+    """Return for every target cell the value of the source cell in which its centre lies, every centre transformed.
+
+    A centre on the edge of two cells (to a billionth of a cell) belongs to the later row and column.
+    """
+    from pyproj import Transformer
+
+    from linkways.spatial._grid import same_crs
+
+    same = same_crs(source.crs, target.crs)
+    to_source = None if same else Transformer.from_crs(target.crs, source.crs, always_xy=True)
+    x = target.x0 + target.dx * (np.arange(target.columns) + 0.5)
+    result = np.full(target.shape, np.nan, dtype=values.dtype)
+    block = max(1, _BLOCK_CELLS // target.columns)
+    for top in range(0, target.rows, block):
+        y = target.y0 + target.dy * (np.arange(top, min(top + block, target.rows)) + 0.5)
+        xs, ys = np.meshgrid(x, y)
+        if to_source is not None:
+            xs, ys = to_source.transform(xs, ys)
+        result[top : top + block] = _looked_up(values, source, xs, ys)
+    return result
+
+
+def _looked_up(values: np.ndarray, grid: Grid, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    if grid.crs.is_geographic:
+        west, _, east, _ = grid.bounds
+        x = np.where(x < west, x + 360.0, np.where(x >= east, x - 360.0, x))
+    # Points that cannot be transformed come as infinity.
+    finite = np.isfinite(x) & np.isfinite(y)
+    columns = np.floor(np.where(finite, (x - grid.x0) / grid.dx, -1.0) + 1e-9).astype(np.int64)
+    rows = np.floor(np.where(finite, (y - grid.y0) / grid.dy, -1.0) + 1e-9).astype(np.int64)
+    inside = (rows >= 0) & (rows < grid.rows) & (columns >= 0) & (columns < grid.columns)
+    found = np.full(x.shape, np.nan, dtype=values.dtype)
+    found[inside] = values[rows[inside], columns[inside]]
+    return found
+
+
+def _averaged(values: np.ndarray, source: Grid, target: Grid, *, beyond: float) -> np.ndarray:
+    """Return the mean over each target cell; about the source lies a rim of ``beyond`` (round the globe: of itself).
+
+    Without the rim GDAL gives a cell that only touches the outer edge the value behind it, and takes the part of a
+    cell inside the source for the whole.
+    """
+    from affine import Affine
     from rasterio.enums import Resampling
     from rasterio.warp import reproject
 
+    rim_x, rim_y = _rim(source, target)
+    global_ = source.crs.is_geographic and abs(source.columns * source.dx - 360.0) <= 0.5 * source.dx
+    if global_:
+        rimmed = np.pad(values, ((0, 0), (rim_x, rim_x)), mode="wrap")
+    else:
+        rimmed = np.pad(values, ((0, 0), (rim_x, rim_x)), constant_values=beyond)
+    rimmed = np.pad(rimmed, ((rim_y, rim_y), (0, 0)), constant_values=beyond)
+    x0, y0 = source.x0 - rim_x * source.dx, source.y0 - rim_y * source.dy
     warped = np.full(target.shape, np.nan, dtype=values.dtype)
     reproject(
-        np.ascontiguousarray(values),
+        rimmed,
         warped,
-        src_transform=source.transform,
+        src_transform=Affine(source.dx, 0.0, x0, 0.0, source.dy, y0),
         src_crs=source.crs.to_wkt(),
         src_nodata=np.nan,
         dst_transform=target.transform,
         dst_crs=target.crs.to_wkt(),
         dst_nodata=np.nan,
-        resampling=Resampling.nearest if rule == "nearest" else Resampling.average,
-        # Exact transformation of every cell: the default approximates to an eighth of a cell.
-        tolerance=0.0,
+        resampling=Resampling.average,
     )
     return warped
+
+
+def _rim(source: Grid, target: Grid) -> tuple[int, int]:
+    """Return how many columns and rows of the source a target cell can reach past its edge, with room to spare."""
+    west, south, east, north = _bounds_in(target, source)
+    reach_x = (east - west) / target.columns / abs(source.dx)
+    reach_y = (north - south) / target.rows / abs(source.dy)
+    return math.ceil(1.5 * reach_x) + 2, math.ceil(1.5 * reach_y) + 2
 
 
 def _turned_towards(values: np.ndarray, source: Grid, target: Grid) -> tuple[np.ndarray, Grid]:

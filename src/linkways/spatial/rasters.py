@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from linkways.errors import LinkwaysError
+from linkways.spatial._windows import Bounds, window
 from linkways.spatial.log import note
 
 if TYPE_CHECKING:
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from linkways.spatial._grid import Grid
 
 __all__ = ["new_raster", "raster_like", "read_raster", "write_raster"]
-
-Bounds = tuple[float, float, float, float]
 
 
 def read_raster(
@@ -71,7 +70,7 @@ def read_raster(
         grid = _file_grid(dataset, name, crs, origin, cell_size)
         if like is not None:
             bounds = _cover(like, grid)
-        rows, columns, shift = _window(grid, bounds, name)
+        rows, columns, shift = window(grid, bounds, name)
         stored = _read_window(dataset, band, grid, rows, columns, name)
         is_classes = _tells_classes(dataset, band) if classes is None else classes
         values = _as_float(stored, dataset, band, is_classes, nodata)
@@ -154,16 +153,14 @@ def write_raster(raster: xr.DataArray, path: str | os.PathLike[str]) -> Path:
             full.
     """
     from linkways.spatial._atomic import check_suffix, written_aside
+    from linkways.spatial._cog import encoded, write_cog
     from linkways.spatial._grid import grid_of
 
     check_suffix(path, {".tif": "GeoTIFF", ".tiff": "GeoTIFF"}, "raster")
     grid = grid_of(raster)
-    values, fill = _encoded(raster)
-    if grid.dy > 0:
-        values = values[::-1]
-    transform = _north_up(grid)
+    values, fill = encoded(raster)
     with written_aside(path) as aside:
-        _write_cog(aside, values, fill, grid, transform, raster)
+        write_cog(aside, values, fill, grid, raster)
     return Path(path)
 
 
@@ -285,55 +282,6 @@ def _cover(like: xr.DataArray, grid: Grid) -> Bounds:
     return west - pad_x, south - pad_y, east + pad_x, north + pad_y
 
 
-def _window(grid: Grid, bounds: Bounds | None, name: str) -> tuple[range, range, float]:
-    """Return the rows, the columns (below 0 or past the last: wrapped) and what to add to their longitudes."""
-    from linkways.spatial._grid import short_name
-
-    if bounds is None:
-        return range(grid.rows), range(grid.columns), 0.0
-    west, south, east, north = (float(side) for side in bounds)
-    geographic = bool(grid.crs.is_geographic)
-    if west > east and geographic:
-        east += 360.0
-    if not (west < east and south < north):
-        raise LinkwaysError(
-            f"bounds of {name} must be (west, south, east, north) with west < east and south < north; got {bounds}"
-        )
-    rows = _cells((south - grid.y0) / grid.dy, (north - grid.y0) / grid.dy, grid.rows)
-    width = grid.columns * grid.dx
-    if geographic and abs(width - 360.0) <= 0.5 * grid.dx:
-        columns, shift = _wrapped_columns(grid, west, east), 0.0
-    else:
-        columns, shift = _plain_columns(grid, west, east, geographic)
-    if not rows or not columns:
-        raise LinkwaysError(
-            f"the window {tuple(round(side, 6) for side in bounds)} does not overlap {name}, which covers "
-            f"{tuple(round(side, 6) for side in grid.bounds)} in {short_name(grid.crs)}; give bounds in that CRS"
-        )
-    return rows, columns, shift
-
-
-def _cells(one: float, other: float, count: int) -> range:
-    """Return the cells touched between two positions in cells; a millionth of a cell is rounding, not a touch."""
-    low, high = min(one, other), max(one, other)
-    return range(max(0, math.floor(low + 1e-6)), min(count, math.ceil(high - 1e-6)))
-
-
-def _plain_columns(grid: Grid, west: float, east: float, geographic: bool) -> tuple[range, float]:
-    for turn in (0.0, 360.0, -360.0) if geographic else (0.0,):
-        one, other = (west + turn - grid.x0) / grid.dx, (east + turn - grid.x0) / grid.dx
-        columns = _cells(one, other, grid.columns)
-        if columns:
-            return columns, -turn
-    return range(0), 0.0
-
-
-def _wrapped_columns(grid: Grid, west: float, east: float) -> range:
-    first = math.floor((west - grid.x0) / grid.dx + 1e-6)
-    last = math.ceil((east - grid.x0) / grid.dx - 1e-6)
-    return range(first, min(last, first + grid.columns))
-
-
 def _read_window(
     dataset: rasterio.DatasetReader, band: int, grid: Grid, rows: range, columns: range, name: str
 ) -> np.ma.MaskedArray[Any, Any]:
@@ -420,83 +368,3 @@ def _assemble(
         raster = raster.rio.write_transform(transform)
     result: xr.DataArray = raster
     return result
-
-
-# --- writing ---------------------------------------------------------------------------------------------------
-
-
-def _north_up(grid: Grid) -> Any:
-    from affine import Affine
-
-    west, _, _, north = grid.bounds
-    return Affine(abs(grid.dx), 0.0, west, 0.0, -abs(grid.dy), north)
-
-
-def _encoded(raster: xr.DataArray) -> tuple[np.ndarray, float | None]:
-    """Return the values in the type of the file, and the nodata value (None: no cell is without data)."""
-    values = np.asarray(raster.values)
-    if values.dtype == np.bool_:
-        return values.astype(np.uint8), None
-    if not np.issubdtype(values.dtype, np.number) or np.iscomplexobj(values):
-        raise LinkwaysError(f"raster {raster.name} holds {values.dtype} values; convert them to numbers first")
-    if np.issubdtype(values.dtype, np.integer):
-        return values, None
-    if values.dtype == np.float16:
-        values = values.astype(np.float32)
-    if raster.attrs.get("classes"):
-        codes = _as_codes(values)
-        if codes is not None:
-            return codes
-        note(f"raster {raster.name}: marked as classes but holds values that are not whole, written as continuous")
-    return values, math.nan
-
-
-def _as_codes(values: np.ndarray) -> tuple[np.ndarray, float] | None:
-    known = np.isfinite(values)
-    codes = values[known]
-    if np.isinf(values).any() or (codes != np.rint(codes)).any():
-        return None
-    low, high = (float(codes.min()), float(codes.max())) if codes.size else (0.0, 0.0)
-    for dtype in (np.uint8, np.int16, np.uint16, np.int32):
-        limits = np.iinfo(dtype)
-        fill = limits.max if limits.min == 0 else limits.min
-        # One value of the type is kept free for nodata.
-        if limits.min + (fill == limits.min) <= low and high <= limits.max - (fill == limits.max):
-            return np.where(known, values, fill).astype(dtype), float(fill)
-    return None
-
-
-def _write_cog(
-    aside: Path, values: np.ndarray, fill: float | None, grid: Grid, transform: Any, raster: xr.DataArray
-) -> None:
-    """Make the file in memory and write it out in one go: GDAL would hide why a disk refuses it."""
-    import rasterio
-
-    whole = np.issubdtype(values.dtype, np.integer)
-    tags = {
-        "SOURCE": raster.attrs.get("source"),
-        "SIMULATED": "true" if raster.attrs.get("simulated") else None,
-        "CLASSES": "true" if whole and raster.attrs.get("classes") else None,
-    }
-    with rasterio.MemoryFile(ext=".tif") as memory:
-        with memory.open(
-            driver="COG",
-            height=values.shape[0],
-            width=values.shape[1],
-            count=1,
-            dtype=values.dtype.name,
-            crs=grid.crs.to_wkt(),
-            transform=transform,
-            nodata=fill,
-            compress="DEFLATE",
-            predictor="YES",
-            bigtiff="IF_SAFER",
-            overview_resampling="MODE" if whole else "AVERAGE",
-        ) as dataset:
-            dataset.write(values, 1)
-            dataset.update_tags(**{key: str(value) for key, value in tags.items() if value is not None})
-            if raster.attrs.get("units"):
-                dataset.set_band_unit(1, str(raster.attrs["units"]))
-            if raster.name is not None:
-                dataset.set_band_description(1, str(raster.name))
-        aside.write_bytes(memory.getbuffer())
