@@ -448,12 +448,11 @@ def _run_display() -> Iterator[Any]:
             if event.kind in ("stopping", "report"):
                 bar.console.print("stopping ..." if event.kind == "stopping" else "writing the report ...")
                 return
-            task = tasks.setdefault(
-                event.step, bar.add_task(event.step, total=1.0) if event.step not in tasks else None
-            )
+            if event.step not in tasks:
+                tasks[event.step] = bar.add_task(event.step, total=1.0)
             done = 1.0 if event.kind in ("finished", "reused") else event.done
             words = {"reused": "kept from before", "failed": "failed"}.get(event.kind, event.what)
-            bar.update(task, completed=done, description=f"{event.step}: {words}" if words else event.step)
+            bar.update(tasks[event.step], completed=done, description=f"{event.step}: {words}" if words else event.step)
 
         yield follow
 

@@ -58,11 +58,11 @@ def on_cluster(address: str | None) -> Iterator[None]:
         yield
         return
     try:
-        from dask.distributed import Client
+        from distributed import Client
     except ImportError:
         raise MissingExtra("distributed", "dask", "running on a Dask cluster") from None
     try:
-        client = Client(address, timeout="10s")
+        client: Any = Client(address, timeout="10s")  # type: ignore[no-untyped-call]
     except (OSError, ValueError) as error:
         raise LinkwaysError(
             f"no Dask scheduler answers at {address} ({error}); check the address or leave out --dask"

@@ -326,3 +326,16 @@ def test_published_core_areas_hold_the_published_number_of_cells(shared):
     # Cells by the cell-centre rule, PROVENANCE.md of the reference data.
     counts = [int((cores == number).sum()) for number in range(1, 7)]
     assert counts == [3698, 624, 2132, 1920, 2125, 3224]
+
+
+def test_each_cell_tells_which_feature_it_belongs_to_and_the_last_one_holds_an_overlap():
+    import geopandas as gpd
+    from shapely import box
+
+    from linkways.spatial import feature_of_cell, new_raster
+
+    template = new_raster(np.zeros((1, 5)), crs="EPSG:3035", cell_size=10)
+    frame = gpd.GeoDataFrame(geometry=[box(0, 0, 30, 10), box(20, 0, 40, 10)], crs="EPSG:3035")
+    west, south = (float(v) for v in (template.x[0] - 5, template.y[0] - 5))
+    frame["geometry"] = frame.translate(west, south)
+    assert feature_of_cell(frame, template).tolist() == [[0, 0, 1, 1, -1]]

@@ -215,3 +215,13 @@ def test_a_raster_without_coordinates_is_refused():
 def test_a_raster_without_cells_is_refused():
     with pytest.raises(LinkwaysError, match="raster grid has no cells; check the window"):
         cell_geometry(degrees_raster(2, 2, 1.0, (0.0, 10.0)).isel(x=slice(0, 0)))
+
+
+def test_grids_are_the_same_only_with_the_same_crs_and_cells():
+    from linkways.spatial import new_raster, same_grid
+
+    one = new_raster(np.ones((2, 3)), crs="EPSG:3035", cell_size=10)
+    assert same_grid(one, one + 1)
+    assert not same_grid(one, one[:, :2])
+    assert not same_grid(one, new_raster(np.ones((2, 3)), crs="EPSG:3035", cell_size=20))
+    assert not same_grid(one, new_raster(np.ones((2, 3)), crs="EPSG:32633", cell_size=10))

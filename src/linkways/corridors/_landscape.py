@@ -173,17 +173,15 @@ def core_cells(landscape: Landscape, cores: gpd.GeoDataFrame, what: str = "cores
 
     Refuses features that lie wholly on nodata or outside the raster.
     """
-    from linkways.spatial import rasterize
+    from linkways.spatial import feature_of_cell
 
     cores = core_table(cores, what)
     if not len(cores):
         raise LinkwaysError(f"{what}: the layer holds no features")
-    labelled = cores.assign(_n=np.arange(1, len(cores) + 1))
-    raster = rasterize(labelled, landscape.raster, field="_n")
-    found = np.nan_to_num(np.asarray(raster.values, float)).astype(np.int32).ravel()
+    found = feature_of_cell(cores, landscape.raster).ravel()
     passable = np.isfinite(landscape.resistance).ravel()
     order = np.argsort(found, kind="stable")
-    starts = np.searchsorted(found[order], np.arange(1, len(cores) + 2))
+    starts = np.searchsorted(found[order], np.arange(len(cores) + 1))
     ids, cells, lost = [], [], []
     for index, (core, geometry) in enumerate(zip(cores["core"], cores.geometry, strict=True)):
         own = order[starts[index] : starts[index + 1]]

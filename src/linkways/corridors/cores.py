@@ -155,15 +155,14 @@ def _from_polygons(
 
 
 def _mean_in(table: "gpd.GeoDataFrame", quality: "xr.DataArray") -> np.ndarray:
-    from linkways.spatial import cell_geometry, rasterize
+    from linkways.spatial import cell_geometry, feature_of_cell
 
-    labels = rasterize(table.assign(_n=np.arange(1, len(table) + 1)), quality, field="_n").values
-    labels = np.nan_to_num(labels).astype(int).ravel()
+    owner = feature_of_cell(table, quality).ravel()
     values = quality.values.ravel()
     areas = np.broadcast_to(cell_geometry(quality).area_m2[:, None], quality.shape).ravel()
-    weight = np.where(np.isfinite(values), areas, 0.0)
-    total = np.bincount(labels, weights=weight * np.nan_to_num(values), minlength=len(table) + 1)[1:]
-    share = np.bincount(labels, weights=weight, minlength=len(table) + 1)[1:]
+    known = np.isfinite(values) & (owner >= 0)
+    total = np.bincount(owner[known], weights=(areas * values)[known], minlength=len(table))
+    share = np.bincount(owner[known], weights=areas[known], minlength=len(table))
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.asarray(total / share)
 

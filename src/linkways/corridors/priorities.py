@@ -268,17 +268,15 @@ def area_by_region(
     import pandas as pd
 
     from linkways.errors import nearest
-    from linkways.spatial import cell_geometry, rasterize
+    from linkways.spatial import cell_geometry, feature_of_cell, rasterize
 
     if name not in regions.columns:
         raise LinkwaysError(f"regions has no column '{name}'{nearest(name, map(str, regions.columns))}")
     names = ["(none)", *dict.fromkeys(str(n) for n in regions[name])]
-    number = regions.assign(_n=[names.index(str(n)) for n in regions[name]])
-    where = np.nan_to_num(rasterize(number, mosaic, field="_n").values).astype(int)
+    of_feature = np.array([*(names.index(str(n)) for n in regions[name]), 0])
+    where = of_feature[feature_of_cell(regions, mosaic)]
     area = np.broadcast_to(cell_geometry(mosaic).area_m2[:, None] / 1e6, mosaic.shape)
-    core = np.zeros(mosaic.shape, bool)
-    if cores is not None and len(cores):
-        core = rasterize(cores, mosaic).values
+    core = np.zeros(mosaic.shape, bool) if cores is None else rasterize(cores, mosaic).values
     corridor = np.isfinite(mosaic.values) & ~core
 
     def total(mask: np.ndarray) -> np.ndarray:

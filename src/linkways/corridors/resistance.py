@@ -190,7 +190,7 @@ def _burn(
 ) -> np.ndarray:
     import pandas as pd
 
-    from linkways.spatial import rasterize
+    from linkways.spatial import feature_of_cell
 
     numbers = pd.to_numeric(overlay["resistance"], errors="coerce")
     bad = (numbers <= 0) | np.isinf(numbers) | (numbers.isna() & overlay["resistance"].notna())
@@ -199,13 +199,12 @@ def _burn(
             f"overlay feature {overlay.index[bad][0]} has resistance {overlay['resistance'][bad].iloc[0]!r}; give a "
             "number above 0, or leave it empty where nothing can cross"
         )
-    # numbered by row, so that an empty number still closes its cells
-    numbered = overlay.assign(_n=np.arange(1, len(overlay) + 1))
-    where = np.nan_to_num(rasterize(numbered, template, field="_n", all_touched=all_touched).values).astype(int)
-    burnt = np.concatenate([[np.nan], numbers.to_numpy(dtype=float)])[where]
+    # looked up by position, so that an empty number still closes its cells
+    where = feature_of_cell(overlay, template, all_touched=all_touched)
+    burnt = np.append(numbers.to_numpy(dtype=float), np.nan)[where]
     if rule == "max":
         burnt = np.maximum(burnt, values)
-    return np.where(where > 0, burnt, values)
+    return np.where(where >= 0, burnt, values)
 
 
 def _refuse_not_positive(values: np.ndarray) -> None:

@@ -4,7 +4,7 @@ Importing this room is light: the libraries it stands on are loaded by the funct
 """
 
 from linkways.spatial._grid import Grid, grid_of
-from linkways.spatial.align import align, burn_lines, rasterize, to_grid_crs
+from linkways.spatial.align import align, burn_lines, feature_of_cell, rasterize, to_grid_crs
 from linkways.spatial.cells import CellGeometry, cell_geometry, same_grid
 from linkways.spatial.landscapes import (
     classify_landscape,
@@ -33,6 +33,7 @@ __all__ = [
     "cell_geometry",
     "classify_landscape",
     "edge_gradient",
+    "feature_of_cell",
     "grid_of",
     "midpoint_displacement",
     "new_raster",

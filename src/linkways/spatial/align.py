@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from linkways.spatial._grid import Grid
 
-__all__ = ["align", "burn_lines", "rasterize", "to_grid_crs"]
+__all__ = ["align", "burn_lines", "feature_of_cell", "rasterize", "to_grid_crs"]
 
 Rule = Literal["nearest", "average", "fraction"]
 _RULES = ("nearest", "average", "fraction")
@@ -103,28 +103,32 @@ def rasterize(
     Raises:
         LinkwaysError: no such field, a field that is not numeric or has missing values, or no CRS.
     """
+    from linkways.spatial.rasters import raster_like
+
+    numbers = None if field is None else _field_values(frame, field)
+    rows = feature_of_cell(frame, template, all_touched=all_touched)
+    if field is None or numbers is None:
+        return raster_like(rows >= 0, template, name="mask")
+    _note_lost(rows, len(frame), field, numbers)
+    # looked up by row, so that every value of the field comes through exactly; row -1 takes the last entry
+    return raster_like(np.concatenate([numbers, [np.nan]])[rows], template, name=field)
+
+
+def feature_of_cell(frame: gpd.GeoDataFrame, template: xr.DataArray, *, all_touched: bool = False) -> np.ndarray:
+    """Return which feature each cell of ``template`` belongs to: its position in the layer from 0, -1 where none.
+
+    The rule is that of ``rasterize``: cell centres, or every touched cell; the last feature where several overlap.
+    """
     from rasterio import features
 
     from linkways.spatial._grid import grid_of
-    from linkways.spatial.rasters import raster_like
 
     grid = grid_of(template)
-    numbers = None if field is None else _field_values(frame, field)
-    burnt = _shapes(to_grid_crs(frame, template), grid)
-    if field is None or numbers is None:
-        mask = np.zeros(grid.shape, dtype=np.uint8)
-        if burnt:
-            features.rasterize(
-                [(shape, 1) for _, shape in burnt], out=mask, transform=grid.transform, all_touched=all_touched
-            )
-        return raster_like(mask.astype(bool), template, name="mask")
-    # Row numbers are burnt and looked up, so that every value of the field comes through exactly.
+    shapes = [(shape, row + 1) for row, shape in _shapes(to_grid_crs(frame, template), grid)]
     rows = np.zeros(grid.shape, dtype=np.int32)
-    if burnt:
-        shapes = [(shape, row + 1) for row, shape in burnt]
+    if shapes:
         features.rasterize(shapes, out=rows, transform=grid.transform, all_touched=all_touched)
-    _note_lost(rows, len(frame), field, numbers)
-    return raster_like(np.concatenate([[np.nan], numbers])[rows], template, name=field)
+    return rows - 1
 
 
 def burn_lines(frame: gpd.GeoDataFrame, template: xr.DataArray, *, field: str | None = None) -> xr.DataArray:
@@ -340,9 +344,8 @@ def _shapes(frame: gpd.GeoDataFrame, grid: Grid) -> list[tuple[int, Any]]:
 
 
 def _note_lost(rows: np.ndarray, count: int, field: str, numbers: np.ndarray) -> None:
-    held = np.zeros(count + 1, dtype=bool)
-    held[np.unique(rows)] = True
-    lost = ~held[1:]
+    lost = np.ones(count, dtype=bool)
+    lost[np.unique(rows[rows >= 0])] = False
     if lost.any():
         shown = ", ".join(f"{value:g}" for value in numbers[lost][:10])
         note(f"{int(lost.sum())} of {count} features hold no cell of the grid ({field}: {shown})")
