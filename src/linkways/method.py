@@ -319,6 +319,7 @@ class Method:
     parameters: tuple[Parameter, ...]
     outputs: tuple[Output, ...]
     references: tuple[str, ...]
+    examples: str
     version: int
     function: Callable[..., Any]
 
@@ -354,6 +355,7 @@ class Method:
             },
             "outputs": {o.name: {"kind": o.kind, "description": o.doc, "unit": o.unit} for o in self.outputs},
             "references": list(self.references),
+            "examples": self.examples,
         }
 
 
@@ -379,7 +381,7 @@ def method(id: str, *, references: Sequence[str] = (), version: int = 1) -> Call
             check_arguments(declared, bound.arguments)
             return function(*bound.args, **bound.kwargs)
 
-        checked.__doc__ = _full_docstring(declared, function.__doc__ or "")
+        checked.__doc__ = _full_docstring(declared)
         _REGISTRY[id] = Method(**{**_shallow(declared), "function": checked})
         checked.declaration = _REGISTRY[id]  # type: ignore[attr-defined]
         return checked
@@ -439,7 +441,8 @@ def reporting_progress(watcher: Callable[[float, str], None]) -> Iterator[None]:
 def _read_declaration(id: str, function: Callable[..., Any], references: tuple[str, ...], version: int) -> Method:
     if id.count(".") != 1 or id.split(".")[0] not in ROOMS:
         raise TypeError(f"method id {id!r} must be 'room.name' with room one of {', '.join(ROOMS)}")
-    summary, _, description = inspect.cleandoc(function.__doc__ or "").partition("\n")
+    text, _, examples = inspect.cleandoc(function.__doc__ or "").partition("\nExamples\n--------\n")
+    summary, _, description = text.partition("\n")
     if not summary.endswith("."):
         raise TypeError(f"{id}: the first line of the docstring must be one sentence that says what you get")
     inputs, parameters = [], []
@@ -453,17 +456,17 @@ def _read_declaration(id: str, function: Callable[..., Any], references: tuple[s
             inputs.append(Input(argument.name, meta, required))
         else:
             raise TypeError(f"{id}: argument {argument.name} needs Raster, Vector, Table or Param in its annotation")
-    outputs = tuple(_read_outputs(id, function))
     return Method(
-        id,
-        summary,
-        description.strip(),
-        tuple(inputs),
-        tuple(parameters),
-        outputs,
-        references,
-        version,
-        function,
+        id=id,
+        summary=summary,
+        description=description.strip(),
+        inputs=tuple(inputs),
+        parameters=tuple(parameters),
+        outputs=tuple(_read_outputs(id, function)),
+        references=references,
+        examples=examples.strip(),
+        version=version,
+        function=function,
     )
 
 
@@ -519,8 +522,9 @@ def _input_data(item: Input) -> dict[str, Any]:
     return out
 
 
-def _full_docstring(declared: Method, doc: str) -> str:
-    lines = [inspect.cleandoc(doc), ""]
+def _full_docstring(declared: Method) -> str:
+    """What help() shows: the author's words, and the declared parts that need no second description."""
+    lines = [declared.summary, "", declared.description, ""]
     if declared.inputs or declared.parameters:
         lines += ["Parameters", "----------"]
         for item in declared.inputs:
@@ -536,6 +540,8 @@ def _full_docstring(declared: Method, doc: str) -> str:
     for output in declared.outputs:
         unit = f" ({output.unit})" if output.unit else ""
         lines += [f"{output.name} : {output.kind}{unit}", f"    {output.doc}"]
+    if declared.examples:
+        lines += ["", "Examples", "--------", declared.examples]
     if declared.references:
         lines += ["", "References", "----------", *declared.references]
     return "\n".join(lines)

@@ -48,6 +48,14 @@ def cores(
     quality raster over the core.
 
     Raises LinkwaysError when nothing is left.
+
+    Examples
+    --------
+    >>> from linkways import corridors, spatial
+    >>> habitat = spatial.new_raster([[1, 1, 0, 1], [1, 1, 0, 0]], crs="EPSG:3035", cell_size=1000)
+    >>> corridors.cores(habitat, min_area_km2=2)[["core", "area_km2", "quality"]]
+       core  area_km2  quality
+    0     1       4.0      1.0
     """
     if (habitat is None) == (polygons is None):
         raise LinkwaysError("corridors.cores: give either habitat (a raster) or polygons, not both and not neither")

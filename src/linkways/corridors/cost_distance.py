@@ -59,6 +59,15 @@ def cost_distance(
     the least sum of steps from any source (exact, Dijkstra). Step lengths of a geographic grid come from the
     ellipsoid row by row. Where two sources cost the same, the one with the smaller number is told. Cells that
     cannot be reached are NaN.
+
+    Examples
+    --------
+    >>> import geopandas as gpd, numpy as np, shapely
+    >>> from linkways import corridors, spatial
+    >>> resistance = spatial.new_raster([[1, 1, 4, 1]], crs="EPSG:3035", cell_size=10)
+    >>> source = gpd.GeoDataFrame(geometry=[shapely.Point(5, -5)], crs="EPSG:3035")
+    >>> corridors.cost_distance(resistance, source).cost.values
+    array([[ 0., 10., 35., 60.]])
     """
     from linkways.corridors._landscape import Landscape, core_cells
 
@@ -93,6 +102,16 @@ def least_cost_path(
     the two cells. The end number is the feature's column core when it has one, else its position from 1.
 
     Raises LinkwaysError when an end cannot be reached.
+
+    Examples
+    --------
+    >>> import geopandas as gpd, numpy as np, shapely
+    >>> from linkways import corridors, spatial
+    >>> resistance = spatial.new_raster([[1, 9, 1], [1, 1, 1]], crs="EPSG:3035", cell_size=10)
+    >>> ends = gpd.GeoDataFrame(geometry=[shapely.Point(5, -5), shapely.Point(25, -5)], crs="EPSG:3035")
+    >>> path = corridors.least_cost_path(resistance, ends.iloc[[0]], ends.iloc[[1]])
+    >>> print(f"{path.cost[0]:.1f} cost-metres through {path.geometry[0]}")
+    28.3 cost-metres through LINESTRING (5 -5, 15 -15, 25 -5)
     """
     import geopandas as gpd
 

@@ -89,6 +89,16 @@ def least_cost(
 
     Raises LinkwaysError for a single core, cores on nodata, cores that cannot reach each other (by number), and
     more than one of the three cutoffs.
+
+    Examples
+    --------
+    >>> import geopandas as gpd, numpy as np, shapely
+    >>> from linkways import corridors, spatial
+    >>> resistance = spatial.midpoint_displacement(60, 80, seed=7) * 20 + 1
+    >>> cores = gpd.GeoDataFrame(geometry=[shapely.Point(x, 3000) for x in (500300, 504000, 507600)], crs=resistance.rio.crs)
+    >>> result = corridors.least_cost(resistance, cores, cutoff_percent=5)
+    >>> result.links_count, result.mosaic.dims, bool(result.mosaic.min() == 0)
+    (2, ('y', 'x'), True)
     """
     from linkways.corridors._corridors import draw_corridors
     from linkways.corridors._network import build_network

@@ -70,6 +70,17 @@ def link_network(
     ground the link is.
 
     Raises LinkwaysError for a single core, cores on nodata, and cores that cannot reach each other (by number).
+
+    Examples
+    --------
+    >>> import geopandas as gpd, numpy as np, shapely
+    >>> from linkways import corridors, spatial
+    >>> resistance = spatial.new_raster(np.ones((3, 30)), crs="EPSG:3035", cell_size=100)
+    >>> cores = gpd.GeoDataFrame(geometry=[shapely.box(x, -300, x + 200, 0) for x in (0, 900, 2600)], crs="EPSG:3035")
+    >>> corridors.link_network(resistance, cores).links[["core_a", "core_b", "euclidean_m", "cost"]]
+       core_a  core_b  euclidean_m    cost
+    0       1       2        700.0   800.0
+    1       2       3       1500.0  1600.0
     """
     from linkways.corridors._network import build_network
 

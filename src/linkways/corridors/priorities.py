@@ -76,6 +76,18 @@ def prioritise(
     Means over a corridor are weighted by cell area. The score is the weighted mean of the three criteria. The order's
     stability is told by weights drawn evenly from all that sum to 1 (Dirichlet(1, 1, 1)): the share of draws in
     which the corridor is among the first ``top_n``.
+
+    Examples
+    --------
+    >>> import geopandas as gpd, numpy as np, shapely
+    >>> from linkways import corridors, spatial
+    >>> habitat = spatial.midpoint_displacement(60, 80, seed=4)
+    >>> resistance = 20 - 19 * habitat
+    >>> cores = corridors.cores(habitat, threshold=0.6, min_area_km2=0.5)
+    >>> found = corridors.least_cost(resistance, cores)
+    >>> ranking = corridors.prioritise(found.corridors, cores, resistance, habitat).ranking
+    >>> list(ranking.columns[:8])
+    ['rank', 'link', 'core_a', 'core_b', 'ecological', 'network', 'vulnerability', 'score']
     """
     weights = np.array([ecological_weight, network_weight, vulnerability_weight])
     if weights.sum() == 0:
@@ -264,6 +276,18 @@ def area_by_region(
 
     A cell belongs to the region its centre lies in; corridor cells inside a core count as core only. Shares are of
     the corridor area over all regions and the sea or land that no region covers, which stands in the row "(none)".
+
+    Examples
+    --------
+    >>> import geopandas as gpd, numpy as np, shapely
+    >>> from linkways import corridors, spatial
+    >>> mosaic = spatial.new_raster([[0.0, 0.0, np.nan]], crs="EPSG:3035", cell_size=1000)
+    >>> districts = gpd.GeoDataFrame({"name": ["A", "B"]}, geometry=[shapely.box(0, -1000, 1000, 0),
+    ...     shapely.box(1000, -1000, 3000, 0)], crs="EPSG:3035")
+    >>> corridors.area_by_region(mosaic, districts)[["region", "corridor_km2", "share"]]
+      region  corridor_km2  share
+    0      A           1.0    0.5
+    1      B           1.0    0.5
     """
     import pandas as pd
 

@@ -83,6 +83,16 @@ def resistance(
 
     Raises LinkwaysError for a class that the table lacks (which, how many cells), suitability outside 0 to 1, and
     resistances that are not finite and above 0.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from linkways import corridors, spatial
+    >>> landcover = spatial.new_raster([[1, 1, 2], [1, 2, 2]], crs="EPSG:3035", cell_size=100)
+    >>> table = pd.DataFrame({"class": [1, 2], "resistance": [1, 30]})
+    >>> corridors.resistance(landcover, table).values
+    array([[ 1.,  1., 30.],
+           [ 1., 30., 30.]])
     """
     import xarray as xr
 
@@ -128,6 +138,15 @@ def reclassify(
     for. An empty number in the table is nodata.
 
     Raises LinkwaysError for a class that the table lacks and for a column that is not there.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from linkways import corridors, spatial
+    >>> landcover = spatial.new_raster([[1, 2]], crs="EPSG:3035", cell_size=100)
+    >>> table = pd.DataFrame({"class": [1, 2], "habitat": [1.0, 0.2]})
+    >>> corridors.reclassify(landcover, table, column="habitat").values
+    array([[1. , 0.2]])
     """
     layer = _by_class(landcover, table, column)
     return layer.copy(data=_cut_to(layer.values, within, layer))

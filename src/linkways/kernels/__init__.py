@@ -1,1 +1,1 @@
-
+"""Numeric kernels that several sciences share: numpy in, numpy out, no input or output."""

@@ -1,0 +1,107 @@
+"""What a user can name is exactly what is documented, and asking for it costs little."""
+
+import importlib
+import pkgutil
+import subprocess
+import sys
+
+import pytest
+
+import linkways
+from linkways.method import methods
+
+PUBLIC = {
+    "linkways": {"LinkwaysError", "__version__", "corridors", "spatial", "studies"},
+    "linkways.errors": {"LinkwaysError", "MissingExtra", "StudyError", "nearest"},
+}
+ROOMS = sorted({m.room for m in methods().values()})
+
+
+@pytest.mark.parametrize("module", sorted(PUBLIC))
+def test_exported_names_are_exactly_these(module):
+    assert set(importlib.import_module(module).__all__) == PUBLIC[module]
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_exports_exactly_its_methods_and_the_results_they_return(room):
+    package = importlib.import_module(f"linkways.{room}")
+    declared = [m for m in methods().values() if m.room == room]
+    results = {type(None)}
+    for m in declared:
+        returned = m.function.__annotations__["return"]
+        results.add(returned if isinstance(returned, type) else type(None))
+    expected = {m.name for m in declared} | {r.__name__ for r in results - {type(None)}}
+    assert set(package.__all__) == expected
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_every_exported_method_is_the_declared_one(room):
+    package = importlib.import_module(f"linkways.{room}")
+    for m in methods().values():
+        if m.room == room:
+            assert getattr(package, m.name).declaration.id == m.id
+
+
+@pytest.mark.parametrize("name", ["linkways", "linkways.spatial", "linkways.studies"])
+def test_everything_exported_exists_and_is_documented(name):
+    module = importlib.import_module(name)
+    for exported in module.__all__:
+        found = getattr(module, exported)
+        if callable(found):
+            assert found.__doc__, exported
+
+
+def test_every_module_says_what_it_is():
+    for found in pkgutil.walk_packages(linkways.__path__, "linkways."):
+        module = importlib.import_module(found.name)
+        assert module.__doc__ or found.name.endswith("kernels"), found.name
+
+
+def heavy_after(statement: str) -> set[str]:
+    code = f"import sys; {statement}; print(*sorted(sys.modules))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    heavy = {
+        "xarray",
+        "geopandas",
+        "pandas",
+        "rasterio",
+        "numba",
+        "scipy",
+        "matplotlib",
+        "networkx",
+        "pyproj",
+        "shapely",
+    }
+    return heavy & set(loaded)
+
+
+def test_importing_linkways_loads_nothing_heavy():
+    assert heavy_after("import linkways") == set()
+
+
+def test_reading_all_declarations_loads_nothing_heavy():
+    assert heavy_after("from linkways.method import methods; methods()") == set()
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="no attribute 'rivres'"):
+        _ = linkways.rivres
+
+
+def test_rooms_import_downwards_only():
+    """cli > studies > corridors > method > spatial > kernels, told from the source."""
+    import re
+    from pathlib import Path
+
+    order = ["kernels", "spatial", "method", "corridors", "studies", "cli"]
+    root = Path(linkways.__file__).parent
+    # arguments belongs to method; errors and workers lie under everything
+    place = {name: i for i, name in enumerate(order)} | {"arguments": 2}
+    wrong = []
+    for file in root.rglob("*.py"):
+        own = file.relative_to(root).parts[0].removesuffix(".py")
+        if own not in place:
+            continue
+        targets = re.findall(r"^\s*(?:from|import) linkways\.(\w+)", file.read_text(encoding="utf-8"), re.MULTILINE)
+        wrong += [f"{file.name} imports {t}" for t in targets if t in place and place[t] > place[own]]
+    assert wrong == []
