@@ -232,36 +232,48 @@ def _refuse_unwritable(out: Path) -> None:
 
 
 def _write(declared: Method, result: Any, out: Path, *, gpkg: bool) -> None:
+    """Write all parts aside, then move them into place together."""
     import shutil
     import tempfile
 
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=out.parent, prefix=".linkways-") as aside:
+            _write_parts(declared, result, Path(aside), gpkg=gpkg)
+            out.mkdir(exist_ok=True)
+            for file in sorted(Path(aside).iterdir()):
+                shutil.move(file, out / file.name)
+                click.echo(out / file.name)
+    except OSError as error:
+        raise LinkwaysError(
+            f"the results could not be written to {out} ({error.strerror or error}) and nothing was left there; make "
+            "room on the disk or choose another folder"
+        ) from error
+
+
+def _write_parts(declared: Method, result: Any, folder: Path, *, gpkg: bool) -> None:
     from linkways import spatial
 
-    out.parent.mkdir(parents=True, exist_ok=True)
     indicators: dict[str, Any] = {}
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=".linkways-") as aside:
-        for output in declared.outputs:
-            part = declared.parts(result)[output.name]
-            stem = Path(aside) / f"{declared.name}.{output.name}"
-            kind = type(part).__name__
-            if kind == "DataArray":
-                spatial.write_raster(part, f"{stem}.tif")
-            elif kind == "GeoDataFrame":
-                spatial.write_vectors(part, f"{stem}.{'gpkg' if gpkg else 'parquet'}")
-            elif kind == "DataFrame":
-                spatial.write_table(part, f"{stem}.csv")
-            elif kind == "Figure":
-                part.savefig(f"{stem}.png", dpi=150)
-            else:
-                indicators[output.name] = {"value": part, "unit": output.unit, "doc": output.doc}
-                click.echo(f"{output.doc}: {part:,.6g} {output.unit}".rstrip())
-        if indicators:
-            file = Path(aside) / f"{declared.name}.indicators.json"
-            file.write_text(json.dumps(indicators, indent=2, ensure_ascii=False), encoding="utf-8")
-        out.mkdir(exist_ok=True)
-        for file in sorted(Path(aside).iterdir()):
-            shutil.move(file, out / file.name)
-            click.echo(out / file.name)
+    for output in declared.outputs:
+        part = declared.parts(result)[output.name]
+        stem = folder / f"{declared.name}.{output.name}"
+        kind = type(part).__name__
+        if kind == "DataArray":
+            spatial.write_raster(part, f"{stem}.tif")
+        elif kind == "GeoDataFrame":
+            spatial.write_vectors(part, f"{stem}.{'gpkg' if gpkg else 'parquet'}")
+        elif kind == "DataFrame":
+            spatial.write_table(part, f"{stem}.csv")
+        elif kind == "Figure":
+            part.savefig(f"{stem}.png", dpi=150)
+        else:
+            indicators[output.name] = {"value": part, "unit": output.unit, "doc": output.doc}
+    if indicators:
+        file = folder / f"{declared.name}.indicators.json"
+        file.write_text(json.dumps(indicators, indent=2, ensure_ascii=False), encoding="utf-8")
+    for found in indicators.values():
+        click.echo(f"{found['doc']}: {found['value']:,.6g} {found['unit']}".rstrip())
 
 
 @contextmanager
