@@ -52,8 +52,10 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         code = cli.main(args=arguments, prog_name="linkways", standalone_mode=False)
     except LinkwaysError as error:
+        from linkways.studies import RunStopped
+
         click.echo(_told(error), err=True)
-        sys.exit(2)
+        sys.exit(130 if isinstance(error, RunStopped) else 2)
     except click.ClickException as error:
         error.show()
         sys.exit(2)

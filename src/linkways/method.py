@@ -276,7 +276,7 @@ class Parameter:
             return value
         try:
             value = _as_type(value, wanted)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise LinkwaysError(
                 f"{place}parameter {self.name} is {value!r} but must be {_type_word(wanted)} ({self._allowed()})"
             ) from None
