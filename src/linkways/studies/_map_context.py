@@ -37,7 +37,7 @@ class Context:
         from linkways.studies._map_features import polygon_path
 
         if len(self.outlines):
-            axes.add_patch(PathPatch(polygon_path(self.outlines), facecolor="#F1EFE7", edgecolor="none", zorder=0))
+            axes.add_artist(PathPatch(polygon_path(self.outlines), facecolor="#F1EFE7", edgecolor="none", zorder=0))
 
     def draw_borders(self, axes: Axes) -> None:
         """Draw the borders, a dark hairline in a pale one so that they show on any colour."""
@@ -60,7 +60,11 @@ class Context:
         if not len(self.names):
             return
         scale = axes.get_window_extent().width / (axes.get_xlim()[1] - axes.get_xlim()[0])
+        written = {""}
         for at in np.argsort(-shapely.area(self.outlines)):
+            if self.names[at] in written:
+                continue
+            written.add(self.names[at])
             outline = self.outlines[at]
             west, _, east, _ = outline.bounds
             place = outline.representative_point()
@@ -77,7 +81,7 @@ def country_context(countries: gpd.GeoDataFrame | None, view: View) -> Context:
     from linkways.spatial._grid import parse_crs, same_crs
 
     degrees = countries if same_crs(parse_crs(countries.crs), parse_crs("EPSG:4326")) else countries.to_crs("EPSG:4326")
-    column = next((name for name in _NAMES if name in degrees.columns), None)
+    column = name_column(degrees)
     names = degrees[column].astype(str).to_numpy() if column else np.full(len(degrees), "")
     outlines, rows = _cut(degrees.geometry.to_numpy(), box)
     if not len(outlines):

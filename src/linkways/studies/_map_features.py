@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from linkways.studies._map_style import (
+    INK,
     NODATA,
     Key,
     Label,
@@ -40,6 +41,8 @@ class _Parts:
     kind: int
     geometries: np.ndarray
     rows: np.ndarray
+    tolerance: float
+    """Detail finer than this, half a dot of the page, is not drawn."""
 
 
 def style_features(frame: gpd.GeoDataFrame, view: View, wishes: Wishes) -> Styled:
@@ -99,30 +102,34 @@ def _parts(geometries: np.ndarray, view: View) -> list[_Parts]:
     for kind in (_POLYGON, _LINE, _POINT):
         chosen = (kinds == kind) & seen
         if chosen.any():
-            out.append(_Parts(kind, _simplified(flat[chosen], view), rows[chosen]))
+            out.append(_Parts(kind, flat[chosen], rows[chosen], view.width / 3000))
     return out
 
 
-def _simplified(geometries: np.ndarray, view: View) -> np.ndarray:
-    """Drop detail finer than half a dot of the page."""
-    import shapely
+def polygon_path(polygons: np.ndarray, tolerance: float = 0.0) -> Any:
+    """Return one Matplotlib path with all rings of the polygons, each ring thinned to ``tolerance`` on its own.
 
-    simple = shapely.simplify(geometries, view.width / 3000, preserve_topology=False)
-    return np.where(shapely.is_empty(simple), geometries, simple)
-
-
-def polygon_path(polygons: np.ndarray) -> Any:
-    """Return one Matplotlib path with all rings of the polygons."""
+    Thinned rings may cross, which a drawing forgives; thinning whole polygons can lose parts of them.
+    """
     import shapely
     from matplotlib.path import Path
 
-    rings = shapely.get_rings(polygons)
+    rings = _thinned(shapely.get_rings(polygons), tolerance)
     points, index = shapely.get_coordinates(rings, return_index=True)
+    starts = np.flatnonzero(np.r_[True, np.diff(index) > 0])
     codes = np.full(len(points), Path.LINETO, dtype=np.uint8)
-    starts = np.flatnonzero(np.r_[True, np.diff(index) > 0]) if len(index) else np.array([], dtype=int)
     codes[starts] = Path.MOVETO
-    codes[np.r_[starts[1:] - 1, len(points) - 1] if len(starts) else starts] = Path.CLOSEPOLY
+    codes[np.r_[starts[1:], len(points)] - 1] = Path.CLOSEPOLY
     return Path(points, codes)
+
+
+def _thinned(lines: np.ndarray, tolerance: float) -> np.ndarray:
+    import shapely
+
+    if tolerance <= 0.0:
+        return lines
+    thin = shapely.simplify(lines, tolerance, preserve_topology=False)
+    return np.where(shapely.get_num_coordinates(thin) < 2, lines, thin)
 
 
 # --- colours and widths --------------------------------------------------------------
@@ -195,7 +202,8 @@ def _widths(frame: gpd.GeoDataFrame, wishes: Wishes) -> tuple[np.ndarray | None,
         return 0.6 + 3.4 * (np.nan_to_num(value, nan=low) - low) / span
 
     shown = [low] if low == high else [low, (low + high) / 2, high]
-    keys = [Key("line", number(value, 3), wishes.stroke, width=float(points(value))) for value in shown]
+    stroke = INK if has_column(frame, wishes.column) else wishes.stroke
+    keys = [Key("line", number(float(f"{value:.3g}")), stroke, width=float(points(value))) for value in shown]
     return points(values), (Key("heading", f"line width: {column_heading(wishes.width)}"), *keys)
 
 
@@ -222,26 +230,27 @@ def _painter(
 ) -> Callable[[Axes], None]:
     own = None if colours is None else colours[parts.rows]
     if parts.kind == _POLYGON:
-        return lambda axes: _draw_polygons(axes, parts.geometries, own, wishes)
+        return lambda axes: _draw_polygons(axes, parts, own, wishes)
     if parts.kind == _LINE:
         own_widths = 1.6 if widths is None else widths[parts.rows]
-        return lambda axes: _draw_lines(axes, parts.geometries, own, own_widths, wishes)
+        return lambda axes: _draw_lines(axes, parts, own, own_widths, wishes)
     return lambda axes: _draw_points(axes, parts.geometries, own, wishes)
 
 
-def _draw_polygons(axes: Axes, polygons: np.ndarray, colours: np.ndarray | None, wishes: Wishes) -> None:
+def _draw_polygons(axes: Axes, parts: _Parts, colours: np.ndarray | None, wishes: Wishes) -> None:
     from matplotlib.collections import PathCollection
     from matplotlib.patches import PathPatch
 
     depth = 3 if wishes.main else 4
     if colours is None:
+        # Added without asking for its limits, which takes long: the view is set.
         # One path for all: overlapping outlines stay lines, and ten thousand polygons draw as one.
-        path = polygon_path(polygons)
-        axes.add_patch(PathPatch(path, facecolor="none", edgecolor="white", linewidth=1.8, alpha=0.7, zorder=depth))
+        path = polygon_path(parts.geometries, parts.tolerance)
+        axes.add_artist(PathPatch(path, facecolor="none", edgecolor="white", linewidth=1.8, alpha=0.7, zorder=depth))
         fill = _fill(wishes.stroke, wishes.main)
-        axes.add_patch(PathPatch(path, facecolor=fill, edgecolor=wishes.stroke, linewidth=0.8, zorder=depth))
+        axes.add_artist(PathPatch(path, facecolor=fill, edgecolor=wishes.stroke, linewidth=0.8, zorder=depth))
         return
-    paths = [polygon_path(polygons[i : i + 1]) for i in range(len(polygons))]
+    paths = [polygon_path(np.array([one]), parts.tolerance) for one in parts.geometries]
     axes.add_collection(
         PathCollection(paths, facecolors=colours, edgecolors="#33383A", linewidths=0.35, zorder=depth),
         autolim=False,
@@ -249,12 +258,12 @@ def _draw_polygons(axes: Axes, polygons: np.ndarray, colours: np.ndarray | None,
 
 
 def _draw_lines(
-    axes: Axes, lines: np.ndarray, colours: np.ndarray | None, widths: float | np.ndarray, wishes: Wishes
+    axes: Axes, parts: _Parts, colours: np.ndarray | None, widths: float | np.ndarray, wishes: Wishes
 ) -> None:
     import shapely
     from matplotlib.collections import LineCollection
 
-    points, index = shapely.get_coordinates(lines, return_index=True)
+    points, index = shapely.get_coordinates(_thinned(parts.geometries, parts.tolerance), return_index=True)
     segments = np.split(points, np.flatnonzero(np.diff(index)) + 1)
     depth = 5 if wishes.main else 6
     casing = LineCollection(

@@ -190,7 +190,7 @@ def true_north(view: View) -> float:
     return math.degrees(math.atan2(dx, dy)) if math.isfinite(dx) and math.isfinite(dy) and (dx or dy) else 0.0
 
 
-def crs_line(view: View, strays: float = 0.0) -> str:
+def crs_line(view: View) -> str:
     """Return the sentence that names the CRS of the map and how it is drawn."""
     crs = view.crs
     code = crs.to_epsg()
@@ -200,8 +200,6 @@ def crs_line(view: View, strays: float = 0.0) -> str:
     if crs.is_geographic:
         middle = degree_text(_degrees(crs) * view.centre[1], "NS", digits=1)
         text += f"; drawn at the proportions of latitude {middle}"
-    if strays > 0.10:
-        text += f". The scale bar is true at the centre of the map; elsewhere the scale strays by up to {strays:.0%}"
     return text + "."
 
 

@@ -65,7 +65,7 @@ class Sheet:
         blocks, panel_height = _arranged(self.keys, panel_width, below)
         title = textwrap.wrap(self.title, int(width * 11.5))
         caption = textwrap.wrap(self.caption, int(width * 17.5))
-        footer = self._footer(width, bar.strays)
+        footer = self._footer(width)
         head = 0.10 + 0.22 * len(title) + 0.14 * len(caption) + (0.06 if title or caption else 0.0)
         foot = 0.08 + _LINE * len(footer)
         body = map_height + _TICKS + _STRIP
@@ -104,8 +104,8 @@ class Sheet:
 
     # the parts
 
-    def _footer(self, width: float, strays: float) -> list[str]:
-        lines = [crs_line(self.view, strays)]
+    def _footer(self, width: float) -> list[str]:
+        lines = [crs_line(self.view)]
         lines += [f"Source: {self.source}"] if self.source else []
         lines += [f"Licence: {self.licence}"] if self.licence else []
         return [row for line in lines for row in textwrap.wrap(line, int((width - _LEFT) * 21))]
@@ -134,16 +134,18 @@ class Sheet:
 
     def _ticks(self, axes: Axes, width: float, height: float) -> None:
         view, crs = self.view, self.view.crs
-        across, up = max(2, round(width / 1.2)), max(2, round(height / 1.2))
+        across, up = max(2, round(width)), max(2, round(height))
         if crs.is_geographic:
             unit = math.degrees(crs.axis_info[0].unit_conversion_factor)
-            xs = degree_ticks(view.west * unit, view.east * unit, across)
-            ys = [y for y in degree_ticks(view.south * unit, view.north * unit, up) if abs(y) <= 90]
+            west, south, east, north = (side * unit for side in (view.west, view.south, view.east, view.north))
+            xs = _clear(degree_ticks(west, east, across), west, east, width)
+            ys = [y for y in _clear(degree_ticks(south, north, up), south, north, height) if abs(y) <= 90]
             axes.set_xticks([x / unit for x in xs], [degree_text(x, "EW") for x in xs])
             axes.set_yticks([y / unit for y in ys], [degree_text(y, "NS") for y in ys])
         else:
             factor, name = _plane_unit(crs)
-            xs, ys = plane_ticks(view.west, view.east, across), plane_ticks(view.south, view.north, up)
+            xs = _clear(plane_ticks(view.west, view.east, across), view.west, view.east, width)
+            ys = _clear(plane_ticks(view.south, view.north, up), view.south, view.north, height)
             axes.set_xticks(xs, [f"{number(x / factor, 7)} {name}" for x in xs])
             axes.set_yticks(ys, [f"{number(y / factor, 7)} {name}" for y in ys])
         for tick in axes.get_yticklabels():
@@ -166,7 +168,7 @@ class Sheet:
         self._text(x + length, y - 0.20, bar.text, size=6.4, ha="center", gid="scale-bar-text")
         if bar.strays > 0.10:
             self._text(
-                x + length + 0.35, y - 0.29, f"true at the map's centre; varies by up to {bar.strays:.0%}", size=6.0,
+                x + length + 0.35, y - 0.29, f"true at the centre of the map; the scale varies by up to {bar.strays:.0%} across it", size=6.0,
                 color=FAINT,
             )  # fmt: skip
 
@@ -305,11 +307,16 @@ def _height(key: Key, below: bool) -> float:
     text = _ENTRY * len(_wrapped(key)) + 0.02
     if key.kind != "bar":
         return text
-    return text + (_BAR_THICKNESS + 0.28 if below else _BAR_LENGTH + 0.14)
+    return text + (_BAR_THICKNESS + 0.22 if below else _BAR_LENGTH + 0.14)
 
 
 def _wrapped(key: Key) -> list[str]:
     return textwrap.wrap(key.text, 30 if key.kind in ("heading", "bar") else 27) or ([""] if key.kind != "bar" else [])
+
+
+def _clear(ticks: list[float], low: float, high: float, length: float) -> list[float]:
+    """Leave out the ticks so near the corners of the frame that their labels would meet."""
+    return [tick for tick in ticks if 0.24 < (tick - low) / (high - low) * length < length - 0.24]
 
 
 def _plane_unit(crs: Any) -> tuple[float, str]:

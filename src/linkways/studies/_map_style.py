@@ -100,7 +100,7 @@ class Wishes:
         """The name with its unit."""
         unit = unit_text(self.unit)
         name = self.name or fallback
-        return f"{name} ({unit})" if unit and name else name or unit
+        return f"{name} ({unit})" if unit and name and unit.lower() not in name.lower() else name or unit
 
 
 @dataclass(frozen=True)

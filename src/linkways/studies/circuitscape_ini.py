@@ -509,7 +509,7 @@ def _voltage_values(settings: Settings, grid: AsciiGrid, voltage: Floats) -> Flo
 
 
 def _run_advanced(settings: Settings, writer: _Writer, grid: AsciiGrid, circuit: Circuit) -> None:
-    from linkways.corridors._circuit_modes import advanced, resolve
+    from linkways.corridors._circuit_modes import advanced, resolve, ungrounded_source
 
     amperes, conductance = np.zeros(grid.shape), np.zeros(grid.shape)
     direct = np.zeros(grid.shape, bool)
@@ -520,7 +520,15 @@ def _run_advanced(settings: Settings, writer: _Writer, grid: AsciiGrid, circuit:
     cells = grounds[:, 1].astype(np.intp)
     np.add.at(conductance.reshape(-1), cells, finite)
     direct.reshape(-1)[cells[tied]] = True
-    voltage, current = advanced(circuit, resolve(circuit, amperes, conductance, direct, settings["remove_src_or_gnd"]))
+    given = resolve(circuit, amperes, conductance, direct, settings["remove_src_or_gnd"])
+    lost = ungrounded_source(circuit, given)
+    if lost is not None:
+        row, column = divmod(lost, grid.shape[1])
+        note(
+            f"{settings.config.name}: the source at row {row} column {column} lies in a part without ground; such "
+            "parts carry no current"
+        )
+    voltage, current, _ = advanced(circuit, given)
     if settings["write_volt_maps"]:
         writer.grid(grid, _voltage_values(settings, grid, voltage), "voltmap")
     if settings.maps:
@@ -636,7 +644,7 @@ def _run_network_advanced(settings: Settings, writer: _Writer, graph: Graph, nam
     np.add.at(conductance, at, finite)
     direct[at[tied]] = True
     given = resolve_nodes(amperes, conductance, direct, settings["remove_src_or_gnd"])
-    voltage, through, along = network_advanced(graph, *given, tolerance=TOLERANCE)
+    voltage, through, along, _ = network_advanced(graph, *given, tolerance=TOLERANCE)
     if settings["write_volt_maps"]:
         writer.rows(zip(names, voltage, strict=True), "voltages.txt", "\t")
     if settings.maps:
