@@ -22,7 +22,7 @@ class LeastCostCorridors:
     links: Annotated[
         "gpd.GeoDataFrame",
         Layer(
-            "least-cost paths: link, core_a, core_b, euclidean_m, cost and cutoff (cost-metres), length_m, "
+            "least-cost paths: link, core_a, core_b, euclidean_m, cost (cost-metres), cutoff (cost-metres), length_m, "
             "cost_to_euclidean, cost_to_length, mean_resistance, max_resistance, corridor_area_km2, min_width_m"
         ),
     ]

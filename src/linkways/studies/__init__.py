@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from linkways.studies.checks import check_study, study_warnings
+    from linkways.studies.maps import draw_map
     from linkways.studies.recipe import Step, Study, StudyInput, builtin_solutions, load_study
+    from linkways.studies.report import write_report
     from linkways.studies.run import Event, Run, RunStopped, read_run, run_study
 
 __all__ = [
@@ -25,13 +27,17 @@ __all__ = [
     "StudyInput",
     "builtin_solutions",
     "check_study",
+    "draw_map",
     "load_study",
     "read_run",
     "run_study",
     "study_warnings",
+    "write_report",
 ]
 
 _HOMES = {
+    "maps": ("draw_map",),
+    "report": ("write_report",),
     "recipe": ("Step", "Study", "StudyInput", "builtin_solutions", "load_study"),
     "checks": ("check_study", "study_warnings"),
     "run": ("Event", "Run", "RunStopped", "read_run", "run_study"),

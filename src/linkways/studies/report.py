@@ -1,4 +1,4 @@
-"""The report of a run: one self-contained page with maps, tables, methods, data and provenance, for screen and print."""
+"""The report of a run: one self-contained page with maps, tables, methods, data and provenance."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ class Report:
             figure = draw_map(
                 layer,
                 over=over,
-                name=name,
+                name=entry.get("legend") or name,
                 unit=unit,
                 source="; ".join(self._credits("source")),
                 licence="; ".join(self._credits("licence")),
@@ -209,11 +209,8 @@ class Report:
             frame = frame.drop(columns=frame.geometry.name)
         chosen = [c for c in (entry.get("columns") or frame.columns) if c in frame.columns]
         shown = frame[chosen].head(entry.get("rows") or ROWS)
-        doc = (
-            ""
-            if any(i["name"] == entry["table"] for i in self.record["inputs"])
-            else self.run.output(entry["table"])["doc"]
-        )
+        is_input = any(item["name"] == entry["table"] for item in self.record["inputs"])
+        doc = "" if is_input else self.run.output(entry["table"])["doc"]
         texts = [column_text(str(column), shown[column].tolist()) for column in chosen]
         numeric = [str(frame[column].dtype).startswith(("int", "float", "uint")) for column in chosen]
         return {
