@@ -39,7 +39,8 @@ study:
   report:
     indicators: [corridors.links_count, corridors.corridor_area_km2]
     comparisons:
-      - {title: Corridor area, published: 10 km2, source: A book, computed: corridors.corridor_area_km2, why: Other data.}
+      - {title: Corridor area, published: 10 km2, source: A book,
+         computed: corridors.corridor_area_km2, why: Other data.}
       - {title: Lynx, published: about 30, source: A book, why: Animals are not counted here.}
     maps:
       - {title: The corridor, layer: corridors.mosaic, over: [reserves, corridors.links], caption: A caption.}
@@ -94,7 +95,8 @@ def test_everything_asked_for_is_there(run, page):
         "A least-cost corridor between two reserves.", "A valley", "<i>Lynx lynx</i>", "A road runs between",
         "Map the corridor", "Carried out by the steps corridors", "Animals crossed 12 times.", "Simulated data.",
         "10 km²", "Other data.", "not computed", "A caption.", "McRae BH, Kavanagh DM (2011)", "cutoff_percent",
-        "A survey &amp; a guess", "CC0-1.0", run.record["inputs"][0]["sha256"][:12], run.id, "layers/corridors.mosaic.tif",
+        "A survey &amp; a guess", "CC0-1.0", run.record["inputs"][0]["sha256"][:12], run.id,
+        "layers/corridors.mosaic.tif",
     ):  # fmt: skip
         assert words in page, words
 

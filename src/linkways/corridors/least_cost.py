@@ -95,7 +95,8 @@ def least_cost(
     >>> import geopandas as gpd, numpy as np, shapely
     >>> from linkways import corridors, spatial
     >>> resistance = spatial.midpoint_displacement(60, 80, seed=7) * 20 + 1
-    >>> cores = gpd.GeoDataFrame(geometry=[shapely.Point(x, 3000) for x in (500300, 504000, 507600)], crs=resistance.rio.crs)
+    >>> points = [shapely.Point(x, 3000) for x in (500300, 504000, 507600)]
+    >>> cores = gpd.GeoDataFrame(geometry=points, crs=resistance.rio.crs)
     >>> result = corridors.least_cost(resistance, cores, cutoff_percent=5)
     >>> result.links_count, result.mosaic.dims, bool(result.mosaic.min() == 0)
     (2, ('y', 'x'), True)
@@ -103,7 +104,8 @@ def least_cost(
     from linkways.corridors._corridors import draw_corridors
     from linkways.corridors._network import build_network
 
-    given = [n for n, v in (("cutoff", cutoff), ("cutoff_percent", cutoff_percent), ("width_km", width_km)) if v]
+    cutoffs = {"cutoff": cutoff, "cutoff_percent": cutoff_percent, "width_km": width_km}
+    given = [name for name, value in cutoffs.items() if value is not None]
     if len(given) > 1:
         raise LinkwaysError(f"corridors.least_cost: {' and '.join(given)} are given together; keep one of them")
     if not given:

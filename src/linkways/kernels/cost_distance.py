@@ -11,7 +11,7 @@ buckets of one width; all cells of the lowest bucket are taken as one batch, and
 the same batch improves is taken again, so that the result is exact for any width. The bucket is as wide as
 that repetition allows: with e the least edge cost at a cell (twice its half edges), a cell can be repeated at most
 width / e times, and the width is the largest one with a mean of ``max(0, width / e - 1)`` of at most
-0.25, taken over a regular sample of the cells.
+0.1, taken over a regular sample of the cells without its least thousandth.
 
 **Which queue.** 4096 fine buckets and 4096 coarse ones (each as wide as all the fine ones) hold edge costs up to
 4094 * 4096 bucket widths, about 1.6e7. Where the costliest possible edge (or ``max_cost``, if that is less) is more
@@ -67,7 +67,7 @@ _WIDEST_SPAN = float((_BUCKETS - 2) * _BUCKETS)  # bucket widths that the two le
 _BLOCK = 64  # queue entries allotted together, the first of which links to the block before
 _AHEAD = 4  # entries between fetching a cell's surroundings into the cache and settling it
 _SPARE = _BLOCK * _BLOCK * 8  # settling one block opens at most one new block per neighbour of each entry
-_REPEATS = 0.25
+_REPEATS = 0.1
 _SAMPLE = 1 << 16
 _UNRESOLVED = -3
 
@@ -107,11 +107,11 @@ class Grid:
     wraps
         Whether the first and the last column touch.
     resistance
-        Flat float64 of (rows + 2) x (cols + 2) cells: the raster inside a rim, inf where a cell cannot be entered; where
-        the grid wraps, the rim's columns repeat the opposite side.
+        Flat float64 of (rows + 2) x (cols + 2) cells: the raster inside a rim, inf where a cell cannot be entered;
+        where the grid wraps, the rim's columns repeat the opposite side.
     half_steps
         (rows + 2, 5) float64: half the length in metres of a step along the row, to the north, to the south, to a
-        northern diagonal and to a southern diagonal neighbour.
+        northern diagonal and to a southern diagonal neighbour; inf where there is none.
     bucket_width
         Width of a bucket of the queue, in units of cost.
     costliest_edge
@@ -183,7 +183,7 @@ def prepare(
     rows, cols = resistance.shape
     padded = np.full((rows + 2) * (cols + 2), np.inf)
     greatest = float(_pad(np.ascontiguousarray(resistance, dtype=np.float64), wraps, padded))
-    half_steps = np.ones((rows + 2, 5))
+    half_steps = np.full((rows + 2, 5), np.inf)
     half_steps[1:-1, 0] = 0.5 * np.asarray(east_west)
     half_steps[2:-1, 1] = half_steps[1:-2, 2] = 0.5 * np.asarray(north_south)
     half_steps[2:-1, 3] = half_steps[1:-2, 4] = 0.5 * np.asarray(diagonal)
@@ -195,7 +195,7 @@ def prepare(
         resistance=padded,
         half_steps=half_steps,
         bucket_width=_bucket_width(padded.reshape(rows + 2, cols + 2)[1:-1, 1:-1], half_steps[1:-1]),
-        costliest_edge=2.0 * greatest * float(half_steps.max()),
+        costliest_edge=2.0 * greatest * float(half_steps[np.isfinite(half_steps)].max(initial=0.0)),
     )
 
 
@@ -210,8 +210,8 @@ def cost_field_on_grid(
 ) -> CostField:
     """Return the least accumulated cost from the sources to every cell of a prepared grid.
 
-    See `cost_field` for the parameters. ``queue`` changes the time only, never the result: "auto" chooses as told
-    at the top of this module.
+    See `cost_field` for the parameters. ``queue`` changes the time, not the costs: "auto" chooses as told at the
+    top of this module. With targets, how far the search has gone beyond them when it stops depends on the queue.
     """
     stride = grid.cols + 2
     labels = np.ascontiguousarray(source_labels, dtype=np.int32)
@@ -263,21 +263,22 @@ def _padded_cells(cells: Any, cols: int) -> NDArray[np.int64]:
 
 
 def _bucket_width(resistance: NDArray[np.float64], half_steps: NDArray[np.float64]) -> float:
-    """Return the widest bucket for which cells are settled again at most 0.25 times in the mean (see above)."""
+    """Return the widest bucket for which cells are settled again at most 0.1 times in the mean (see above)."""
     rows, cols = resistance.shape
     every = max(1, round((rows * cols / _SAMPLE) ** 0.5))
     edges = (2.0 * half_steps[::every].min(axis=1, keepdims=True) * resistance[::every, ::every]).ravel()
     edges = np.sort(edges[np.isfinite(edges)])
+    edges = edges[edges.size // 1000 :]  # a few tiny cells cost little to repeat and must not set the width
     if edges.size == 0:
         return 1.0
-    # With the k least edges below the width, sum(width / e - 1) = width * sum(1 / e) - k = 0.25 n gives the width.
+    # With the k least edges below the width, sum(width / e - 1) = width * sum(1 / e) - k = 0.1 n gives the width.
     widths = (_REPEATS * edges.size + np.arange(1, edges.size + 1)) / np.cumsum(1.0 / edges)
     below = widths <= np.append(edges[1:], np.inf)
     return float(widths[np.argmax(below)])
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def _fetch(typingctx: Any, array: Any, index: Any) -> Any:
+@intrinsic
+def _fetch(_typing: Any, array: Any, index: Any) -> Any:
     """Ask the processor to bring one element of an array into its cache."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -289,17 +290,17 @@ def _fetch(typingctx: Any, array: Any, index: Any) -> Any:
         builder.call(prefetch, [address, number(0), number(3), number(1)])  # for reading, keep, data
         return context.get_dummy_value()
 
-    return types.void(array, types.int64), generate
+    return types.void(array, index), generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def _lowest_bit(typingctx: Any, bits: Any) -> Any:
+@intrinsic
+def _lowest_bit(_typing: Any, bits: Any) -> Any:
     """Return the position of the lowest bit that is set."""
 
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
         return builder.cttz(args[0], ir.IntType(1)(1))
 
-    return types.int64(types.int64), generate
+    return bits(bits), generate
 
 
 @njit(cache=True, nogil=True)
@@ -321,34 +322,37 @@ def _pad(resistance: Any, wraps: bool, padded: Any) -> float:
     return greatest
 
 
-@njit(cache=True, nogil=True)
-def _bucket_of(cost: float, scale: float) -> int:
+@njit(cache=True, nogil=True, inline="always")
+def _bucket_of(cost: float, scale: float) -> Any:
     return np.int64(min(cost * scale, 2.0**60))  # the limit makes a whole number of an infinite cost, too
 
 
-@njit(cache=True, nogil=True)
-def _settle(cell: int, distance: Any, resistance: Any, half_steps: Any, stride: int, eight: bool, costs: Any) -> int:
+@njit(cache=True, nogil=True, inline="always")
+def _settle(cell: int, distance: Any, resistance: Any, half_steps: Any, stride: int, eight: bool, costs: Any) -> Any:
     """Write the costs of reaching each neighbour through the cell; return one bit for each that is no worse."""
-    here, cost = resistance[cell], distance[cell]
-    step = np.int64(np.uint32(cell) // np.uint32(stride))  # 32-bit division is several times faster than 64-bit
+    # Unsigned indices spare every access the check for a negative index, which counts from the end in Python.
+    one, stride_u, c = np.uint64(1), np.uint64(stride), np.uint64(cell)
+    w, e, n, s = c - one, c + one, c - stride_u, c + stride_u
+    here, cost = resistance[c], distance[c]
+    step = np.uint64(np.uint32(cell) // np.uint32(stride))  # 32-bit division is several times faster than 64-bit
     along, north, south = half_steps[step, 0], half_steps[step, 1], half_steps[step, 2]
-    n, s = cell - stride, cell + stride
     c0 = cost + north * (here + resistance[n])
-    c1 = cost + along * (here + resistance[cell - 1])
-    c2 = cost + along * (here + resistance[cell + 1])
+    c1 = cost + along * (here + resistance[w])
+    c2 = cost + along * (here + resistance[e])
     c3 = cost + south * (here + resistance[s])
     costs[0], costs[1], costs[2], costs[3] = c0, c1, c2, c3
-    bits = np.int64(c0 <= distance[n]) | (np.int64(c1 <= distance[cell - 1]) << 1)
-    bits |= (np.int64(c2 <= distance[cell + 1]) << 2) | (np.int64(c3 <= distance[s]) << 3)
+    bits = np.int64(c0 <= distance[n]) | (np.int64(c1 <= distance[w]) << 1)
+    bits |= (np.int64(c2 <= distance[e]) << 2) | (np.int64(c3 <= distance[s]) << 3)
     if eight:
         north, south = half_steps[step, 3], half_steps[step, 4]
-        c4 = cost + north * (here + resistance[n - 1])
-        c5 = cost + north * (here + resistance[n + 1])
-        c6 = cost + south * (here + resistance[s - 1])
-        c7 = cost + south * (here + resistance[s + 1])
+        nw, ne, sw, se = n - one, n + one, s - one, s + one
+        c4 = cost + north * (here + resistance[nw])
+        c5 = cost + north * (here + resistance[ne])
+        c6 = cost + south * (here + resistance[sw])
+        c7 = cost + south * (here + resistance[se])
         costs[4], costs[5], costs[6], costs[7] = c4, c5, c6, c7
-        bits |= (np.int64(c4 <= distance[n - 1]) << 4) | (np.int64(c5 <= distance[n + 1]) << 5)
-        bits |= (np.int64(c6 <= distance[s - 1]) << 6) | (np.int64(c7 <= distance[s + 1]) << 7)
+        bits |= (np.int64(c4 <= distance[nw]) << 4) | (np.int64(c5 <= distance[ne]) << 5)
+        bits |= (np.int64(c6 <= distance[sw]) << 6) | (np.int64(c7 <= distance[se]) << 7)
     return bits
 
 
@@ -397,12 +401,12 @@ def _start(starts: Any, labels: Any, distance: Any, allocation: Any, resistance:
     return kept[:count]
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def _put(cell: int, bucket: int, ends: Any, entries: Any, store: Any) -> None:
     """Append a cell to a bucket.
 
-    ``ends[bucket]`` is where its next entry goes; a multiple of the block size means that a new block is due, which is taken from
-    the free ones (``store[1]``, linked through their first entries) or from the unused end (``store[0]``).
+    ``ends[bucket]`` is where its next entry goes. A multiple of the block size means that a new block is due: one of
+    the free ones (``store[1]``, linked through their first entries) or the next unused one (``store[0]``).
     """
     end = np.int64(ends[bucket])
     if end & (_BLOCK - 1) == 0:
@@ -418,7 +422,7 @@ def _put(cell: int, bucket: int, ends: Any, entries: Any, store: Any) -> None:
     ends[bucket] = end + 1
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def _fetch_around(cell: int, distance: Any, resistance: Any, stride: int) -> None:
     _fetch(distance, cell - stride)
     _fetch(distance, cell)
@@ -456,10 +460,10 @@ def _search_with_buckets(
 ) -> float:
     """Fill distance and allocation; return the bound below which ``distance * scale`` is final.
 
-    Bucket b holds the costs with floor(cost * scale) = b. The buckets of the current stretch (b >> 12) are the fine ones;
-    later stretches wait in one coarse bucket each and are spread out when their turn comes. An entry is
-    not removed when its cell moves to a lower bucket: it is passed over when its turn comes, known by the cell's
-    cost, which no longer belongs to the bucket. A cell enters each bucket once, except the bucket at work.
+    Bucket b holds the costs with floor(cost * scale) = b. The buckets of the current stretch (b >> 12) are the fine
+    ones; later stretches wait in one coarse bucket each and are spread out when their turn comes. An entry is not
+    removed when its cell moves to a lower bucket: it is passed over when its turn comes, known by the cell's cost,
+    which no longer belongs to the bucket. A cell enters each bucket once, except the bucket at work.
     """
     several = allocation.size > 0
     ends = np.zeros(2 * _BUCKETS, np.int32)
@@ -520,7 +524,7 @@ def _search_with_buckets(
                     before = distance[other]
                     if cost > max_cost:
                         continue
-                    if cost == before and not (several and allocation[cell] < allocation[other]):
+                    if cost >= before and not (several and cost == before and allocation[cell] < allocation[other]):
                         continue
                     if wraps:
                         other = _inside(other, stride)
@@ -541,7 +545,19 @@ def _search_with_buckets(
                             continue
                         slot = _BUCKETS + ((bucket >> _LEVEL_BITS) & (_BUCKETS - 1))
                         waiting += ends[slot] == 0
-                    _put(other, slot, ends, entries, store)
+                    # `_put` written out: called here, it makes the whole search a fifth slower.
+                    there = np.int64(ends[slot])
+                    if there & (_BLOCK - 1) == 0:
+                        added = store[1]
+                        if added:
+                            store[1] = entries[added]
+                        else:
+                            added = store[0]
+                            store[0] = added + _BLOCK
+                        entries[added] = there
+                        there = added + 1
+                    entries[there] = other
+                    ends[slot] = there + 1
             end = np.int64(entries[block])
             entries[block] = store[1]
             store[1] = block
@@ -616,8 +632,10 @@ def _search_with_heap(
             k = _lowest_bit(bits)
             bits &= bits - 1
             other, cost = cell + offsets[k], costs[k]
-            improved = cost < distance[other]
-            if cost > max_cost or not (improved or (several and allocation[cell] < allocation[other])):
+            before = distance[other]
+            if cost > max_cost:
+                continue
+            if cost >= before and not (several and cost == before and allocation[cell] < allocation[other]):
                 continue
             if wraps:
                 other = _inside(other, stride)
@@ -628,7 +646,7 @@ def _search_with_heap(
                 _repeat_on_rim(distance, other, stride)
                 if several:
                     _repeat_on_rim(allocation, other, stride)
-            if not improved and cost > key:
+            if cost == before and cost > key:
                 continue  # it still waits in the heap with this very cost
             hole = size
             size += 1
@@ -648,51 +666,50 @@ def _forget_beyond(distance: Any, scale: float, bound: float) -> None:
 
 
 @njit(cache=True, nogil=True)
-def _arrives(
-    cell: int, other: int, half_step: float, distance: Any, allocation: Any, resistance: Any, several: bool
-) -> bool:
-    """Whether the least cost of a cell is that of the other cell plus the edge between them, to the last bit."""
-    cost = distance[other] + half_step * (resistance[cell] + resistance[other])
-    return (cost == distance[cell]) & ((not several) or allocation[cell] == allocation[other])
-
-
-@njit(cache=True, nogil=True)
 def _directions(
     distance: Any, allocation: Any, resistance: Any, half_steps: Any, stride: int, eight: bool, direction: Any
 ) -> int:
     """Write the direction of every cell; return how many have no neighbour of less cost that leads to a source.
 
-    That happens only where an edge is so small beside the accumulated cost that adding it changes nothing.
+    A cell's least cost arrives from the neighbour whose cost plus the edge between them is that cost to the last bit.
+    None may be of less cost only where an edge is so small beside the accumulated cost that adding it changes nothing.
     """
     several = allocation.size > 0
     rows, cols = direction.shape
+    found = np.empty(cols, np.int64)
     unresolved = 0
     for i in range(rows):
-        along, north, south = half_steps[i + 1, 0], half_steps[i + 1, 1], half_steps[i + 1, 2]
-        north_diagonal, south_diagonal = half_steps[i + 1, 3], half_steps[i + 1, 4]
+        start = (i + 1) * stride + 1
+        cost, here = distance[start : start + cols], resistance[start : start + cols]
+        found[:] = _UNRESOLVED
+        for k in range(7 if eight else 3, -1, -1):  # the first direction is written last, so that it stays
+            half = half_steps[i + 1, _part_of_steps(k)]
+            first = start + ROW_STEPS[k] * stride + COLUMN_STEPS[k]
+            cost_there, there = distance[first : first + cols], resistance[first : first + cols]
+            if several:
+                label, label_there = allocation[start : start + cols], allocation[first : first + cols]
+                for j in range(cols):
+                    arrives = cost_there[j] + half * (here[j] + there[j]) == cost[j]
+                    arrives = arrives & (cost_there[j] < cost[j]) & (label_there[j] == label[j])
+                    found[j] = k if arrives else found[j]
+            else:
+                for j in range(cols):
+                    arrives = cost_there[j] + half * (here[j] + there[j]) == cost[j]
+                    found[j] = k if arrives & (cost_there[j] < cost[j]) else found[j]
         for j in range(cols):
-            c = (i + 1) * stride + 1 + j
-            cost = distance[c]
-            found = np.int8(_UNRESOLVED)
-            if eight:
-                for k, other, half in (
-                    (7, c + stride + 1, south_diagonal),
-                    (6, c + stride - 1, south_diagonal),
-                    (5, c - stride + 1, north_diagonal),
-                    (4, c - stride - 1, north_diagonal),
-                ):
-                    if _arrives(c, other, half, distance, allocation, resistance, several) & (distance[other] < cost):
-                        found = np.int8(k)
-            for k, other, half in ((3, c + stride, south), (2, c + 1, along), (1, c - 1, along), (0, c - stride, north)):
-                if _arrives(c, other, half, distance, allocation, resistance, several) & (distance[other] < cost):
-                    found = np.int8(k)
-            if cost == 0.0:
-                found = np.int8(SOURCE)
-            if cost == np.inf:
-                found = np.int8(NOT_REACHED)
-            unresolved += found == _UNRESOLVED
-            direction[i, j] = found
+            k = SOURCE if cost[j] == 0.0 else found[j]
+            k = NOT_REACHED if cost[j] == np.inf else k
+            unresolved += k == _UNRESOLVED
+            direction[i, j] = k
     return unresolved
+
+
+@njit(cache=True, nogil=True)
+def _part_of_steps(k: int) -> int:
+    """Return the column of ``half_steps`` that belongs to a direction."""
+    if ROW_STEPS[k] == 0:
+        return 0
+    return (1 if ROW_STEPS[k] < 0 else 2) + (2 if COLUMN_STEPS[k] else 0)
 
 
 @njit(cache=True, nogil=True)
@@ -709,13 +726,12 @@ def _resolve_plateaus(
                 continue
             c = (i + 1) * stride + 1 + j
             for k in range(8 if eight else 4):
-                down, right = ROW_STEPS[k], COLUMN_STEPS[k]
-                part = 0 if down == 0 else (1 if down < 0 else 2) + (2 if right != 0 else 0)
-                half, other = half_steps[i + 1, part], c + down * stride + right
-                if _arrives(c, other, half, distance, allocation, resistance, several):
-                    known = direction[i + down, (j + right) % cols]
+                other = c + ROW_STEPS[k] * stride + COLUMN_STEPS[k]
+                edge = half_steps[i + 1, _part_of_steps(k)] * (resistance[c] + resistance[other])
+                if distance[other] + edge == distance[c] and (not several or allocation[other] == allocation[c]):
+                    known = direction[i + ROW_STEPS[k], (j + COLUMN_STEPS[k]) % cols]
                     if known != _UNRESOLVED:
-                        direction[i, j] = np.int8(k)
+                        direction[i, j] = k
                         break
             unresolved += direction[i, j] == _UNRESOLVED
     return unresolved
