@@ -225,3 +225,13 @@ def test_missing_required_options_are_told(capsys):
     code, _, err = linkways("corridors", "least-cost", "--out", "x", capsys=capsys)
     assert code == 2
     assert "--resistance" in err
+
+
+def test_a_stack_of_maps_becomes_a_file_for_each_and_parts_not_asked_for_are_left_out(place, capsys):
+    ask = ["corridors", "current", "--resistance", place / "resistance.tif", "--focal-nodes", place / "cores.gpkg"]
+    code, _, _ = linkways(*ask, "--out", place / "plain", capsys=capsys)
+    assert code == 0
+    assert not list((place / "plain").glob("current.case_currents*"))
+    code, _, _ = linkways(*ask, "--case-maps", "true", "--out", place / "maps", capsys=capsys)
+    assert code == 0
+    assert len(list((place / "maps").glob("current.case_currents.*.tif"))) == 1

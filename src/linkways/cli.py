@@ -109,7 +109,34 @@ def _room(room: str) -> click.Group:
     for declared in methods().values():
         if declared.room == room:
             group.add_command(_command(declared))
+    if room == "corridors":
+        group.add_command(circuitscape)
+        group.add_command(omniscape)
     return group
+
+
+@click.command("circuitscape")
+@click.argument("config", type=click.Path(path_type=Path))
+def circuitscape(config: Path) -> None:
+    """Run a Circuitscape 4 or 5 INI file unchanged and write the output files it asks for."""
+    from linkways.studies.circuitscape_ini import run_circuitscape
+
+    with _progress_bar("circuitscape"):
+        written = run_circuitscape(config)
+    for file in written:
+        click.echo(file)
+
+
+@click.command("omniscape")
+@click.argument("config", type=click.Path(path_type=Path))
+def omniscape(config: Path) -> None:
+    """Run an Omniscape INI file unchanged and write the output files it asks for."""
+    from linkways.studies.omniscape_ini import run_omniscape
+
+    with _progress_bar("omniscape"):
+        written = run_omniscape(config)
+    for file in written:
+        click.echo(file)
 
 
 def _command(declared: Method) -> click.Command:
@@ -261,7 +288,12 @@ def _write_parts(declared: Method, result: Any, folder: Path, *, gpkg: bool) -> 
         part = declared.parts(result)[output.name]
         stem = folder / f"{declared.name}.{output.name}"
         kind = type(part).__name__
-        if kind == "DataArray":
+        if part is None:
+            continue
+        if kind == "DataArray" and part.ndim == 3:
+            for name in part[part.dims[0]].values:
+                spatial.write_raster(part.sel({part.dims[0]: name}), f"{stem}.{name}.tif")
+        elif kind == "DataArray":
             spatial.write_raster(part, f"{stem}.tif")
         elif kind == "GeoDataFrame":
             spatial.write_vectors(part, f"{stem}.{'gpkg' if gpkg else 'parquet'}")

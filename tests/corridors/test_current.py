@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from linkways import spatial
-from linkways.corridors import _circuit, _circuit_modes
+from linkways.corridors import _circuit, _circuit_graph, _circuit_modes, _circuit_regions
 from linkways.corridors._circuit import build_circuit
 from linkways.corridors._circuit_graph import graph_of_branches
-from linkways.corridors._circuit_regions import region_pairs, rim_of
+from linkways.corridors._circuit_maps import rim_of
+from linkways.corridors._circuit_regions import factored_responses, region_pairs
 from linkways.corridors.current import current, resistance_matrix
 from linkways.corridors.network_current import network_current
 from linkways.errors import LinkwaysError
@@ -337,6 +338,30 @@ def test_pairs_of_regions_from_one_factorisation_equal_the_dense_laplacian(lands
         np.testing.assert_allclose(drop[inside], v[dense.node[inside]], atol=1e-8)
 
 
+@FEW
+@given(landscapes(rows=(6, 10), columns=(6, 10)))
+def test_many_tied_groups_by_one_factorisation_equal_the_graph_of_their_nodes(landscape):
+    r, rng = landscape
+    shuffled = rng.permutation(np.flatnonzero(np.isfinite(r.ravel())))
+    groups = [np.sort(shuffled[2 * k : 2 * k + 2]) for k in range(5)]
+    circuit = build_circuit(r, shorted=groups[3:])
+    expected = circuit.drive(groups[:3])
+    maps, residual = factored_responses(circuit, groups, expected.part)
+    assert residual < 1e-8
+    np.testing.assert_allclose(maps, expected.voltages, atol=1e-8)
+
+
+def test_the_accurate_inverse_stands_in_where_cholesky_is_not_accurate(monkeypatch):
+    rng = np.random.default_rng(4)
+    r = rng.uniform(1, 9, (12, 12))
+    regions = [np.array([0, 1, 12]), np.array([70, 71]), np.array([142, 143])]
+    plain = region_pairs(build_circuit(r), regions).potentials(0, 2)
+    monkeypatch.setattr(_circuit_regions, "INVERSE_ERROR", -1.0)
+    careful = region_pairs(build_circuit(r), regions).potentials(0, 2)
+    assert careful[0] == pytest.approx(plain[0], rel=1e-12)
+    np.testing.assert_allclose(careful[1], plain[1], atol=1e-12)
+
+
 # --- laws ----------------------------------------------------------------------------------------------------------
 
 
@@ -449,11 +474,22 @@ def test_pairs_of_regions_are_the_same_in_turn_and_from_one_factorisation(monkey
     r = raster(rng.uniform(1, 20, (24, 30)))
     nodes = boxes((1, 1, 4, 5), (15, 3, 6, 4), (4, 20, 5, 6), (16, 22, 2, 2))
     fast = current(r, nodes, focal_currents=False)
-    monkeypatch.setattr(_circuit_modes, "MOST_RIM_CELLS", 0)
+    monkeypatch.setattr(_circuit_modes, "FACTOR_TERMINALS", 0)
     slow = current(r, nodes, focal_currents=False)
     np.testing.assert_allclose(fast.resistances.resistance, slow.resistances.resistance, rtol=1e-7)
     np.testing.assert_allclose(fast.cumulative.values, slow.cumulative.values, atol=1e-6)
     assert (fast.cumulative.values[1:5, 1:6] < fast.cumulative.values.max()).all()
+
+
+def test_voltages_that_memory_would_not_hold_lie_in_a_file_and_are_the_same(monkeypatch):
+    rng = np.random.default_rng(6)
+    circuit = build_circuit(rng.uniform(1, 9, (60, 70)))
+    points_of = [np.array([c]) for c in (5, 2000, 4100)]
+    regions_of = [np.array([c, c + 1]) for c in (5, 2000, 4100)]
+    held = [circuit.drive(nodes).current_sums() for nodes in (points_of, regions_of)]
+    monkeypatch.setattr(_circuit, "HELD_BYTES", 0)
+    filed = [circuit.drive(nodes).current_sums() for nodes in (points_of, regions_of)]
+    np.testing.assert_array_equal(held, filed)
 
 
 def test_the_rim_of_a_region_is_where_current_can_leave_it():
@@ -503,6 +539,21 @@ def test_a_solve_that_no_solver_brings_to_its_tolerance_is_an_error_with_the_res
         build_circuit(np.ones((5, 5))).drive([np.array([0]), np.array([24])])
 
 
+def test_large_networks_are_solved_the_same_with_approx_chol(monkeypatch):
+    pytest.importorskip("approx_chol", reason="the optional package approx-chol is not installed")
+    rng = np.random.default_rng(12)
+    tail, head = rng.integers(0, 400, (2, 1500))
+    conductance = np.exp(rng.uniform(-3, 3, 1500))
+    direct = graph_of_branches(tail, head, conductance, 400)
+    amperes = np.zeros((1, 400))
+    amperes[0, tail[0]], amperes[0, head[0]] = 1, -1
+    expected = direct.solve(amperes)[0]
+    monkeypatch.setattr(_circuit_graph, "ITERATIVE_NODES", 0)
+    graph = graph_of_branches(tail, head, conductance, 400)
+    monkeypatch.setattr(type(graph), "_direct", property(lambda self: pytest.fail("the direct solver was called")))
+    np.testing.assert_allclose(graph.solve(amperes)[0], expected, atol=1e-9)
+
+
 # --- networks ------------------------------------------------------------------------------------------------------
 
 
@@ -522,6 +573,11 @@ def test_parallel_links_of_a_network_add_their_conductances():
     links = pd.DataFrame({"node_a": ["a", "b"], "node_b": ["b", "a"], "resistance": [2.0, 2.0]})
     flow = network_current(links, pd.DataFrame({"node": ["a", "b"]}))
     assert flow.resistances.values.tolist() == [["a", "b", 1.0]]
+
+
+def test_a_network_of_one_link_tied_at_both_ends_has_nothing_to_solve():
+    graph = graph_of_branches(np.array([0]), np.array([1]), np.ones(1), 2, fixed=np.array([True, True]))
+    np.testing.assert_array_equal(graph.solve(np.ones((1, 2)))[0], 0.0)
 
 
 def test_unjoined_nodes_of_a_network_have_no_resistance():

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CoreFields", "Link", "Network", "build_network"]
 
-MEMORY_FOR_FIELDS = 256 * 2**20
+MEMORY_FOR_FIELDS = 128 * 2**20
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,8 @@ class Context:
 
     outlines: np.ndarray
     names: tuple[str, ...] = ()
+    tolerance: float = 0.0
+    """Detail finer than this is not drawn."""
 
     def draw_land(self, axes: Axes) -> None:
         """Fill the land, for maps without a raster."""
@@ -37,20 +39,25 @@ class Context:
         from linkways.studies._map_features import polygon_path
 
         if len(self.outlines):
-            axes.add_artist(PathPatch(polygon_path(self.outlines), facecolor="#F1EFE7", edgecolor="none", zorder=0))
+            axes.add_artist(
+                PathPatch(polygon_path(self.outlines, self.tolerance), facecolor="#F1EFE7", edgecolor="none", zorder=0)
+            )
 
     def draw_borders(self, axes: Axes) -> None:
         """Draw the borders, a dark hairline in a pale one so that they show on any colour."""
         import shapely
         from matplotlib.collections import LineCollection
 
+        from linkways.studies._map_features import thinned
+
         if not len(self.outlines):
             return
-        points, index = shapely.get_coordinates(shapely.get_rings(self.outlines), return_index=True)
-        rings = np.split(points, np.flatnonzero(np.diff(index)) + 1)
+        rings = thinned(shapely.get_rings(self.outlines), self.tolerance)
+        points, index = shapely.get_coordinates(rings, return_index=True)
+        lines = np.split(points, np.flatnonzero(np.diff(index)) + 1)
         for colour, width, alpha in (("white", 1.3, 0.45), ("#30383A", 0.45, 0.9)):
             axes.add_collection(
-                LineCollection(rings, colors=colour, linewidths=width, alpha=alpha, zorder=2.5), autolim=False
+                LineCollection(lines, colors=colour, linewidths=width, alpha=alpha, zorder=2.5), autolim=False
             )
 
     def write_names(self, axes: Axes, board: Board) -> None:
@@ -72,7 +79,7 @@ class Context:
 
 
 def country_context(countries: gpd.GeoDataFrame | None, view: View) -> Context:
-    """Return the countries in view (none when ``countries`` is None), without detail finer than the page shows."""
+    """Return the countries in view, none when ``countries`` is None."""
     import shapely
 
     box = view.bounds_in_degrees()
@@ -91,7 +98,7 @@ def country_context(countries: gpd.GeoDataFrame | None, view: View) -> Context:
 
         outlines = gpd.GeoSeries(outlines, crs="EPSG:4326").to_crs(view.crs).to_numpy()
     good = np.isfinite(shapely.bounds(outlines)).all(axis=1)
-    return Context(outlines[good], tuple(names[rows[good]]))
+    return Context(outlines[good], tuple(names[rows[good]]), view.width / 2500)
 
 
 @lru_cache(maxsize=1)
@@ -134,8 +141,7 @@ def _cut(geometries: np.ndarray, box: tuple[float, float, float, float]) -> tupl
         if not near.any():
             continue
         moved = shapely.transform(geometries[near], lambda xy, by=shift: xy + np.array([by, 0.0]))
-        simple = shapely.simplify(moved, (window[2] - window[0]) / 2500)
-        parts, inner = shapely.get_parts(shapely.clip_by_rect(simple, *window), return_index=True)
+        parts, inner = shapely.get_parts(shapely.clip_by_rect(moved, *window), return_index=True)
         polygons = (shapely.get_type_id(parts) == 3) & ~shapely.is_empty(parts)
         outlines.append(parts[polygons])
         rows.append(np.flatnonzero(near)[inner[polygons]])

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from linkways.studies._map_frame import View
 
-__all__ = ["has_column", "polygon_path", "style_features"]
+__all__ = ["has_column", "polygon_path", "style_features", "thinned"]
 
 _POINT, _LINE, _POLYGON = 0, 1, 3
 _ALONG = (0.5, 0.4, 0.6, 0.3, 0.7, 0.2, 0.8, 0.1, 0.9)
@@ -114,7 +114,7 @@ def polygon_path(polygons: np.ndarray, tolerance: float = 0.0) -> Any:
     import shapely
     from matplotlib.path import Path
 
-    rings = _thinned(shapely.get_rings(polygons), tolerance)
+    rings = thinned(shapely.get_rings(polygons), tolerance)
     points, index = shapely.get_coordinates(rings, return_index=True)
     starts = np.flatnonzero(np.r_[True, np.diff(index) > 0])
     codes = np.full(len(points), Path.LINETO, dtype=np.uint8)
@@ -123,7 +123,8 @@ def polygon_path(polygons: np.ndarray, tolerance: float = 0.0) -> Any:
     return Path(points, codes)
 
 
-def _thinned(lines: np.ndarray, tolerance: float) -> np.ndarray:
+def thinned(lines: np.ndarray, tolerance: float) -> np.ndarray:
+    """Return the lines or rings without detail finer than ``tolerance``; none vanishes and none is mended."""
     import shapely
 
     if tolerance <= 0.0:
@@ -246,9 +247,9 @@ def _draw_polygons(axes: Axes, parts: _Parts, colours: np.ndarray | None, wishes
         # Added without asking for its limits, which takes long: the view is set.
         # One path for all: overlapping outlines stay lines, and ten thousand polygons draw as one.
         path = polygon_path(parts.geometries, parts.tolerance)
-        axes.add_artist(PathPatch(path, facecolor="none", edgecolor="white", linewidth=1.8, alpha=0.7, zorder=depth))
+        axes.add_artist(PathPatch(path, facecolor="none", edgecolor="white", linewidth=1.2, alpha=0.5, zorder=depth))
         fill = _fill(wishes.stroke, wishes.main)
-        axes.add_artist(PathPatch(path, facecolor=fill, edgecolor=wishes.stroke, linewidth=0.8, zorder=depth))
+        axes.add_artist(PathPatch(path, facecolor=fill, edgecolor=wishes.stroke, linewidth=0.55, zorder=depth))
         return
     paths = [polygon_path(np.array([one]), parts.tolerance) for one in parts.geometries]
     axes.add_collection(
@@ -263,7 +264,7 @@ def _draw_lines(
     import shapely
     from matplotlib.collections import LineCollection
 
-    points, index = shapely.get_coordinates(_thinned(parts.geometries, parts.tolerance), return_index=True)
+    points, index = shapely.get_coordinates(thinned(parts.geometries, parts.tolerance), return_index=True)
     segments = np.split(points, np.flatnonzero(np.diff(index)) + 1)
     depth = 5 if wishes.main else 6
     casing = LineCollection(

@@ -20,6 +20,8 @@ _MOST_LABELS = 200
 _SIZE = 6.6
 _PAD = 2.5
 """Dots kept free around a text."""
+_MARKER = 6.0
+"""Dots kept free on each side of a marked point."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ class Board:
 
     def write(self, labels: Sequence[Label]) -> int:
         """Write the labels in white boxes, lowest order first; return how many in view found no room."""
+        self.taken += [_around(point) for label in labels if label.beside for point in self._dots(label)]
         visible = [label for label in sorted(labels, key=lambda one: one.order) if self._in_frame(label).any()]
         return sum(not self._place(label) for label in visible[:_MOST_LABELS]) + max(0, len(visible) - _MOST_LABELS)
 
@@ -59,8 +62,12 @@ class Board:
         self.taken.append(box)
         self._text(x, y, text, size=6.2, color=FAINT, style="italic", halo=True)
 
+    def _dots(self, label: Label) -> np.ndarray:
+        dots: np.ndarray = self.axes.transData.transform(label.places)
+        return dots
+
     def _in_frame(self, label: Label) -> np.ndarray:
-        at = self.axes.transData.transform(label.places)
+        at = self._dots(label)
         frame = self.frame
         inside: np.ndarray = (
             (at[:, 0] > frame.left) & (at[:, 0] < frame.right) & (at[:, 1] > frame.bottom) & (at[:, 1] < frame.top)
@@ -72,7 +79,7 @@ class Board:
         width, height = (side + 2 * _PAD for side in self._size(label.text, _SIZE))
         near = [] if label.beside else [(x, y) for x, y in places]
         x0, y0 = places[0]
-        side_x, side_y = width / 2 + 4, height / 2 + 4
+        side_x, side_y = width / 2 + _MARKER, height / 2 + _MARKER
         near += [(x0 + dx * side_x, y0 + dy * side_y) for dx, dy in _AROUND]
         far = [
             (x0 + distance * math.cos(angle) * 1.2, y0 + distance * math.sin(angle))
@@ -122,6 +129,12 @@ class Board:
         )  # fmt: skip
         if halo:
             written.set_path_effects([withStroke(linewidth=1.8, foreground=(1, 1, 1, 0.85))])
+
+
+def _around(point: np.ndarray) -> _Box:
+    x, y = (float(side) for side in point)
+    reach = _MARKER - 1.0
+    return _Box(x - reach, y - reach, x + reach, y + reach)
 
 
 _AROUND = ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1))

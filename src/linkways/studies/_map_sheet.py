@@ -44,6 +44,7 @@ class Sheet:
     caption: str
     source: str
     licence: str
+    borders: str
     simulated: bool
     keys: list[Key]
     figure: Figure = field(init=False)
@@ -108,6 +109,7 @@ class Sheet:
         lines = [crs_line(self.view)]
         lines += [f"Source: {self.source}"] if self.source else []
         lines += [f"Licence: {self.licence}"] if self.licence else []
+        lines += [f"Borders: {self.borders}"] if self.borders else []
         return [row for line in lines for row in textwrap.wrap(line, int((width - _LEFT) * 21))]
 
     def _write_head(self, title: list[str], caption: list[str], height: float) -> None:
@@ -167,10 +169,8 @@ class Sheet:
             self._text(x + length / 2, y - 0.20, bar.half_text, size=6.4, ha="center")
         self._text(x + length, y - 0.20, bar.text, size=6.4, ha="center", gid="scale-bar-text")
         if bar.strays > 0.10:
-            self._text(
-                x + length + 0.35, y - 0.29, f"true at the centre of the map; the scale varies by up to {bar.strays:.0%} across it", size=6.0,
-                color=FAINT,
-            )  # fmt: skip
+            varies = f"true at the centre of the map; the scale varies by up to {bar.strays:.0%} across it"
+            self._text(x + length + 0.35, y - 0.29, varies, size=6.0, color=FAINT)
 
     def _draw_north(self, x: float, y: float) -> None:
         from matplotlib.patches import Polygon
@@ -233,7 +233,7 @@ class Sheet:
             key.scale.mappable(), cax=axes, orientation="horizontal" if below else "vertical", extend=key.scale.extend
         )
         log = type(key.scale.norm).__name__ == "LogNorm"
-        bar.locator = LogLocator(subs=(1.0, 2.0, 5.0), numticks=8) if log else MaxNLocator(5 if not below else 4)
+        bar.locator = LogLocator(subs=(1.0, 2.0, 5.0), numticks=8) if log else MaxNLocator(5 if not below else 4, steps=[1, 2, 2.5, 5, 10])
         bar.formatter = FuncFormatter(lambda value, _: number(value))
         bar.update_ticks()
         bar.ax.yaxis.set_minor_locator(NullLocator())

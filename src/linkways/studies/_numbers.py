@@ -65,7 +65,7 @@ def number(value: Any, digits: int = 4) -> str:
     return _minus(text.rstrip("0").rstrip(".") if "." in text else text)
 
 
-def column_text(name: str, values: Iterable[Any], digits: int = 4) -> list[str]:
+def column_text(name: str, values: Iterable[Any]) -> list[str]:
     """Return the cells of one table column as text, all numbers of the column with the same decimals.
 
     Columns that number or code things (``core_a``, ``year``, ``class``) get no thousands separators.
@@ -77,6 +77,7 @@ def column_text(name: str, values: Iterable[Any], digits: int = 4) -> list[str]:
     if _NAMES_OF_THINGS.search(name.lower()) and all(x == int(x) for x in numbers):
         return [str(int(cell)) if _is_finite(cell) else _cell(cell) for cell in cells]
     largest = max(abs(x) for x in numbers)
+    digits = 4 if largest >= 1 else 3
     if (largest and largest < 10.0 ** (1 - digits)) or largest >= 1e15:
         return [number(cell, digits) if _is_number(cell) else _cell(cell) for cell in cells]
     whole = all(x == int(x) for x in numbers)

@@ -467,7 +467,7 @@ def _circle(waiting: Mapping[str, set[str]]) -> list[str]:
 
 # --- report --------------------------------------------------------------------------
 
-_MAP_KEYS = ("title", "layer", "over", "caption", "palette", "label", "legend", "column", "width", "log")
+_MAP_KEYS = ("title", "layer", "over", "caption", "palette", "label", "column", "width", "log")
 _ENTRIES = {
     "maps": ("layer", ("raster", "vector"), _MAP_KEYS),
     "tables": ("table", ("table", "vector"), ("title", "table", "columns", "rows", "caption")),
@@ -478,9 +478,7 @@ _ENTRY_TYPES: dict[str, tuple[type, str]] = {
     "log": (bool, "true or false"),
     "rows": (int, "a whole number"),
     "columns": (list, "a list of column names"),
-    **dict.fromkeys(
-        ("title", "caption", "palette", "label", "legend", "column", "width", "source", "why"), (str, "text")
-    ),
+    **dict.fromkeys(("title", "caption", "palette", "label", "column", "width", "source", "why"), (str, "text")),
 }
 
 

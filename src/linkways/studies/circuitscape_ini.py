@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -118,6 +118,15 @@ class Settings:
 
     config: Path
     values: dict[str, Any]
+    notes: list[str] = field(default_factory=list)
+    """What there is to say about the run, for its log."""
+
+    def tell(self, sentence: str) -> None:
+        """Note a sentence about this run."""
+        text = f"{self.config.name}: {sentence}"
+        self.notes.append(text)
+        if not self["suppress_messages"]:
+            note(text)
 
     def __getitem__(self, key: str) -> Any:
         return self.values[key]
@@ -223,7 +232,7 @@ def _check_whole(settings: Settings, given: dict[str, str]) -> None:
             raise LinkwaysError(f"{config}: {key} = {given[key]} cannot be honoured; {instead}")
     for key, why in WITHOUT_EFFECT.items():
         if key in given and values[key] not in (KEYS[key][1], "double", "none"):
-            note(f"{config.name}: {key} = {given[key]} has no effect: {why}")
+            settings.tell(f"{key} = {given[key]} has no effect: {why}")
     for key in _needed_files(settings):
         values[key] = _found(config, key, settings.file(key))
 
@@ -265,20 +274,14 @@ def run_circuitscape(config: Path, *, many_nodes: bool = False) -> list[Path]:
 
     Raises LinkwaysError for mistakes in the configuration or its inputs; nothing is written then.
     """
-    from linkways.spatial import recording
-
     started = time.perf_counter()
-    with recording() as notes:
-        settings = read_circuitscape_ini(config)
-        writer = _Writer(settings)
-        run = _run_network if settings["data_type"] == "network" else _run_raster
-        run(settings, writer, many_nodes)
-        if settings["print_timings"]:
-            note(f"{settings.config.name}: finished in {time.perf_counter() - started:.2f} s")
-    if not settings["suppress_messages"]:
-        for sentence in notes:
-            note(sentence)
-    writer.log(notes)
+    settings = read_circuitscape_ini(config)
+    writer = _Writer(settings)
+    run = _run_network if settings["data_type"] == "network" else _run_raster
+    run(settings, writer, many_nodes)
+    if settings["print_timings"]:
+        settings.tell(f"finished in {time.perf_counter() - started:.2f} s")
+    writer.log()
     return writer.written
 
 
@@ -302,12 +305,12 @@ class _Writer:
         self._ready()
         self.written.append(write_rows(Path(f"{self.settings.stem}_{name}"), rows, separator))
 
-    def log(self, notes: list[str]) -> None:
+    def log(self) -> None:
         name = self.settings["log_file"]
         if name.lower() in FALSE or self.settings["log_level"] in ("error", "critical"):
             return
         with Path(name).open("a", encoding="utf-8") as out:
-            out.writelines(f"{sentence}\n" for sentence in notes)
+            out.writelines(f"{sentence}\n" for sentence in self.settings.notes)
         self.written.append(Path(name))
 
 
@@ -352,8 +355,6 @@ def _run_raster(settings: Settings, writer: _Writer, many_nodes: bool) -> None:
 
 
 def _habitat(settings: Settings) -> AsciiGrid:
-    from dataclasses import replace
-
     path = settings.file("habitat_file")
     grid = read_grid(path, what="habitat map")
     values = _reclassified(grid.values, settings)
@@ -461,7 +462,7 @@ def _run_focal(settings: Settings, writer: _Writer, grid: AsciiGrid, circuit: Ci
     inside = circuit.nodes.ravel()
     lost = [str(id) for id, own in nodes.items() if not inside[own].any()]
     if lost:
-        note(f"{settings.config.name}: focal nodes {', '.join(lost)} lie on nodata; their resistances are -1")
+        settings.tell(f"focal nodes {', '.join(lost)} lie on nodata; their resistances are -1")
     wanted = _wanted(ids, pairs)
     visit = _map_writer(settings, writer, grid, ids)
     at_focal = not settings["set_focal_node_currents_to_zero"]
@@ -524,9 +525,8 @@ def _run_advanced(settings: Settings, writer: _Writer, grid: AsciiGrid, circuit:
     lost = ungrounded_source(circuit, given)
     if lost is not None:
         row, column = divmod(lost, grid.shape[1])
-        note(
-            f"{settings.config.name}: the source at row {row} column {column} lies in a part without ground; such "
-            "parts carry no current"
+        settings.tell(
+            f"the source at row {row} column {column} lies in a part without ground; such parts carry no current"
         )
     voltage, current, _ = advanced(circuit, given)
     if settings["write_volt_maps"]:
@@ -576,7 +576,7 @@ def _run_network(settings: Settings, writer: _Writer, many_nodes: bool) -> None:
     graph, names = network_of(tail, head, values)
     for key in ("log_transform_maps", "write_max_cur_maps"):
         if settings[key]:
-            note(f"{settings.config.name}: {key} has no effect on networks, as in Circuitscape")
+            settings.tell(f"{key} has no effect on networks, as in Circuitscape")
     if settings.mode == "advanced":
         _run_network_advanced(settings, writer, graph, names)
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -16,8 +17,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from pyproj import CRS
 
+    from linkways.spatial._grid import Grid
     from linkways.studies._map_frame import View
 
+    Bounds: TypeAlias = tuple[float, float, float, float]
     MapLayer: TypeAlias = xr.DataArray | gpd.GeoDataFrame
 
 __all__ = ["draw_map"]
@@ -50,7 +53,7 @@ def draw_map(
     are averaged (classes: nearest cell) before drawing; nodata is light grey.
 
     Args:
-        layer: what the map is about; its extent is the map's.
+        layer: what the map is about; the extent of its data is the map's.
         over: layers drawn over it, in this order, brought to its CRS; give a mapping to name them in the legend.
             Polygons named ``countries`` or ``borders`` become thin context with their names.
         title: bold line above the map.
@@ -90,7 +93,8 @@ def draw_map(
     styled = _styled(layer, overlays, view, wishes)
     context = country_context(None if countries is False else countries, view)
     keys = [key for one in styled for key in one.keys]
-    sheet = Sheet(view, title, caption, source, licence, bool(stamped), keys)
+    credit = "" if countries is None or countries is False or not len(context.outlines) else _credit(countries, source)
+    sheet = Sheet(view, title, caption, source, licence, credit, bool(stamped), keys)
     axes = sheet.lay_out()
     if not hasattr(layer, "dims"):
         context.draw_land(axes)
@@ -105,6 +109,12 @@ def draw_map(
     if styled[0].message:
         sheet.announce(styled[0].message)
     return sheet.figure
+
+
+def _credit(countries: gpd.GeoDataFrame, source: str) -> str:
+    """Whose the borders are, unless the source of the map says so already."""
+    told = str(countries.attrs.get("source") or "")
+    return "" if "Natural Earth" in told and "Natural Earth" in source else told
 
 
 def _styled(layer: MapLayer, overlays: Mapping[str, MapLayer], view: View, wishes: Wishes) -> list[Styled]:
@@ -151,13 +161,13 @@ def _named(
     return layers, None
 
 
-def _window(layer: MapLayer, overlays: Mapping[str, MapLayer]) -> tuple[CRS, tuple[float, float, float, float], float]:
-    """Return the CRS of the map, the bounds of its layer (of those over it when it is empty) and a margin."""
+def _window(layer: MapLayer, overlays: Mapping[str, MapLayer]) -> tuple[CRS, Bounds, float]:
+    """Return the CRS of the map, the bounds of its data (of the layers over it when it is empty) and a margin."""
     from linkways.spatial._grid import grid_of
 
     if hasattr(layer, "dims"):
         grid = grid_of(layer)
-        return grid.crs, grid.bounds, 0.0
+        return grid.crs, bounds_of_data(layer, grid, 0.03), 0.0
     crs = _crs_of(layer)
     bounds = _bounds(layer)
     for overlay in overlays.values():
@@ -175,7 +185,25 @@ def _window(layer: MapLayer, overlays: Mapping[str, MapLayer]) -> tuple[CRS, tup
     return crs, bounds, 0.04
 
 
-def _bounds(frame: gpd.GeoDataFrame) -> tuple[float, float, float, float]:
+def bounds_of_data(raster: MapLayer, grid: Grid, margin: float = 0.0) -> Bounds:
+    """Return the bounds of the cells that hold data, with a margin (share of the longer side) within the raster.
+
+    Those of the whole raster where no cell does.
+    """
+    values = raster.values
+    known = np.isfinite(values) if values.dtype.kind == "f" else np.ones(values.shape, dtype=bool)
+    rows, columns = (np.flatnonzero(known.any(axis=axis)) for axis in (1, 0))
+    if rows.size == 0:
+        return grid.bounds
+    pad = math.ceil(margin * max(rows[-1] - rows[0] + 1, columns[-1] - columns[0] + 1))
+    top, bottom = max(rows[0] - pad, 0), min(rows[-1] + 1 + pad, grid.rows)
+    left, right = max(columns[0] - pad, 0), min(columns[-1] + 1 + pad, grid.columns)
+    xs = sorted(grid.x0 + grid.dx * column for column in (left, right))
+    ys = sorted(grid.y0 + grid.dy * row for row in (top, bottom))
+    return float(xs[0]), float(ys[0]), float(xs[1]), float(ys[1])
+
+
+def _bounds(frame: gpd.GeoDataFrame) -> Bounds:
     west, south, east, north = (float(side) for side in frame.total_bounds)
     return west, south, east, north
 

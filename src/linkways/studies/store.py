@@ -273,6 +273,11 @@ def _write_value(folder: Path, name: str, kind: str, value: Any) -> Part:
         return Part(name, kind, {})
     if kind == "number":
         return Part(name, kind, {}, _number(value))
+    if kind == "raster" and value.ndim != 2:
+        raise LinkwaysError(
+            f"output {name} is a stack of {len(value)} maps, which a run does not keep; leave it out by the parameter "
+            "that asks for it, or use the method from Python or the command line"
+        )
     if kind == "raster":
         paths = [write_raster(value, folder / f"{name}.tif")]
     elif kind == "vector":
