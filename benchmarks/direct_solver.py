@@ -8,8 +8,8 @@ pair is solved again; peers factor again, with their old ordering where they can
 times, and the smallest CPU time of each counts, on one thread. Linkways starts from the raster, its peers from an
 assembled matrix with one cell grounded. SuperLU comes with SciPy; CHOLMOD through kvxopt or scikit-sparse, when
 installed (either is for comparison only: Linkways neither needs nor uses them). Then, on Linkways alone: elapsed time
-with ``--threads`` threads, and the peak memory (on Linux) of a fresh
-process that factors and solves.
+with ``--threads`` threads, and the peak memory (on Linux) of a fresh process
+that factors and solves.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Linkways:
 
     def __init__(self, raster: np.ndarray, pairs: np.ndarray) -> None:
         self.raster, self.pairs = raster, pairs
-        self.factor_: Factor
+        self.factor_: Factor | None = None
 
     def currents(self, pairs: np.ndarray) -> np.ndarray:
         currents = np.zeros((len(pairs), *self.raster.shape))
@@ -55,6 +55,7 @@ class Linkways:
         return currents
 
     def factor(self) -> None:
+        self.factor_ = None  # here and below: a second factor beside the first would cost new memory
         self.factor_ = factorise(raster_stencil(self.raster), editable=True)
 
     def solve(self) -> np.ndarray:
@@ -100,6 +101,7 @@ class SuperLU(Peer):
     name = "SuperLU"
 
     def factor(self) -> None:
+        self.lu = None
         self.lu = self.decompose(self.matrix)
 
     @staticmethod
@@ -133,6 +135,7 @@ class CholmodOfKvxopt(Peer):
     def factor(self) -> None:
         from kvxopt import cholmod
 
+        self.symbol = None
         self.symbol = cholmod.symbolic(self.a)
         cholmod.numeric(self.a, self.symbol)
 
@@ -164,6 +167,7 @@ class CholmodOfScikitSparse(Peer):
     def factor(self) -> None:
         from sksparse.cholmod import cholesky
 
+        self.symbol = None
         self.symbol = cholesky(self.matrix.tocsc())
 
     def solve(self) -> np.ndarray:

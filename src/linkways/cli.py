@@ -467,8 +467,12 @@ def _run_text(record: Mapping[str, Any]) -> str:
             f"  {step['id']}: {step['method']}, {'reused' if step['reused'] else format(step['seconds'], '.1f') + ' s'}"
         )
         for output in step["outputs"]:
-            value = output["file"] or f"{output['value']:,.6g} {output['unit'] or ''}".rstrip()
-            lines.append(f"    {output['name']}: {value}")
+            shown = (
+                "not asked for"
+                if output["value"] is None
+                else f"{output['value']:,.6g} {output['unit'] or ''}".rstrip()
+            )
+            lines.append(f"    {output['name']}: {output['file'] or shown}")
     return "\n".join(lines)
 
 

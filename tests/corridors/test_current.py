@@ -257,6 +257,13 @@ def test_habitat_quality_given_as_resistance_is_noted():
     assert any("maps of habitat quality" in n for n in notes)
 
 
+def test_regions_that_touch_are_noted_and_joined_by_their_border():
+    with spatial.recording() as notes:
+        flow = current(raster([[1, 1, 1, 1]]), boxes((0, 0, 1, 2), (0, 2, 1, 2)))
+    assert flow.resistances.resistance[0] == pytest.approx(1.0)
+    assert any("focal nodes 1 and 2 touch" in n for n in notes)
+
+
 def test_a_source_without_ground_is_refused_with_its_place():
     said = refusal(
         raster([[1, np.nan, 1, 1]]),

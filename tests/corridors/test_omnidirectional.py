@@ -289,6 +289,17 @@ def test_maps_hardly_depend_on_how_windows_are_batched():
     np.testing.assert_allclose(few.current, many.current, rtol=1e-10)
 
 
+def test_a_batch_can_be_computed_in_another_process():
+    import pickle
+
+    land = Landscape(1 / random_landscape(10), np.ones((27, 27)))
+    work = _windows.Work(land, Windows(radius_cells=5, batch=20))
+    batch = next(iter(work.batches()))
+    here, there = _windows._run_batch(work, batch), _windows._run_batch(pickle.loads(pickle.dumps(work)), batch)
+    np.testing.assert_array_equal(here.current, there.current)
+    np.testing.assert_array_equal(here.potential, there.potential)
+
+
 def test_progress_counts_windows_and_can_cancel():
     told = []
 

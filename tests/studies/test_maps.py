@@ -242,8 +242,12 @@ def test_a_class_raster_has_one_entry_per_class_with_its_name_and_colour() -> No
 
 def test_classes_without_names_are_numbered_and_too_many_are_not_listed() -> None:
     assert {"class 3", "class 9"} <= set(texts(draw_map(raster([[3, 9]], classes=True), countries=False)))
-    many = raster(np.arange(100.0).reshape(10, 10), classes=True)
-    assert "100 classes; colours repeat" in written(draw_map(many, countries=False))
+    many = raster(np.arange(40_000.0).reshape(200, 200), classes=True)
+    figure = draw_map(many, countries=False)
+    assert "40000 classes; colours repeat" in written(figure)
+    assert np.abs(pixel(figure, 400_500, 5_499_500) - pixel(figure, 401_500, 5_499_500)).max() > 60
+    names = features([BOX] * 30, name=[f"park {k}" for k in range(30)])
+    assert "30 classes; colours repeat" in written(draw_map(names, column="name", countries=False))
 
 
 def test_true_and_false_are_yes_and_no() -> None:

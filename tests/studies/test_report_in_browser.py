@@ -139,6 +139,7 @@ def test_a_table_wider_than_the_phone_scrolls_in_its_own_frame_reached_by_keyboa
     page.keyboard.press("ArrowRight")
     page.wait_for_function("document.querySelector('.wide:has(table.data)').scrollLeft > 0")
     assert page.evaluate("scrollX") == 0
+    page.evaluate("document.querySelector('.wide:has(table.data)').scrollLeft = 10_000")
     caption = page.evaluate("document.querySelector('table.data caption div').getBoundingClientRect().toJSON()")
     assert caption["left"] >= 0
     assert caption["right"] <= 360

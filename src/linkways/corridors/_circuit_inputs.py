@@ -159,6 +159,7 @@ def focal_nodes(frame: gpd.GeoDataFrame | None, circuit: Circuit, landscape: Lan
             "these cells a value"
         )
     _refuse_shared(ids, cells, circuit.shape[1])
+    _note_touching(ids, cells, circuit.shape)
     return FocalNodes(tuple(ids), tuple(cells))
 
 
@@ -174,6 +175,27 @@ def _refuse_shared(ids: Sequence[int], cells: Sequence[Indices], columns: int) -
             f"focal nodes {ids[a]} and {ids[b]} share {same.size} cells, first row {row} column {column}, so between "
             "them nothing can be told; shrink, join or move one of them"
         )
+
+
+def _note_touching(ids: Sequence[int], cells: Sequence[Indices], shape: tuple[int, int]) -> None:
+    """Say which regions share a border: between them current passes straight across it."""
+    owner = np.full(shape, -1, np.int32)
+    for n, own in enumerate(cells):
+        owner.reshape(-1)[own] = n
+    touching = set()
+    for here, there in (
+        (owner[:, :-1], owner[:, 1:]),
+        (owner[:-1], owner[1:]),
+        (owner[:-1, :-1], owner[1:, 1:]),
+        (owner[:-1, 1:], owner[1:, :-1]),
+    ):
+        both = (here >= 0) & (there >= 0) & (here != there)
+        touching |= {(min(a, b), max(a, b)) for a, b in zip(here[both].tolist(), there[both].tolist(), strict=True)}
+    regions = [(a, b) for a, b in sorted(touching) if len(cells[a]) > 1 or len(cells[b]) > 1]
+    if regions:
+        a, b = regions[0]
+        more = f" and {len(regions) - 1} more pairs" if len(regions) > 1 else ""
+        note(f"focal nodes {ids[a]} and {ids[b]}{more} touch: nearly all current between them crosses their border")
 
 
 def refuse_too_many(maps: int, shape: tuple[int, int], what: str) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from linkways.studies._map_style import (
     INK,
+    MOST_CLASSES,
     NODATA,
     Key,
     Label,
@@ -18,6 +19,7 @@ from linkways.studies._map_style import (
     Wishes,
     class_scale,
     continuous_scale,
+    repeating_scale,
 )
 from linkways.studies._numbers import column_heading, number
 
@@ -162,10 +164,11 @@ def _colours(frame: gpd.GeoDataFrame, wishes: Wishes) -> tuple[np.ndarray | None
     names = sorted(set(texts[known]))
     if not names:
         return _missing(len(frame)), (Key("heading", heading), Key("patch", "no value", NODATA, "#999999"))
-    codes = np.array([names.index(text) if ok else -1 for text, ok in zip(texts, known, strict=True)], dtype=float)
-    scale = class_scale(
-        np.arange(len(names), dtype=float), dict(enumerate(names)), palette=wishes.palette, heading=heading
-    )
+    codes = np.where(known, np.searchsorted(names, texts.where(known, names[0]).to_numpy(dtype=str)), -1)
+    if len(names) > MOST_CLASSES:
+        return _painted(repeating_scale(len(names), heading), codes % MOST_CLASSES, known)
+    every = np.arange(len(names), dtype=float)
+    scale = class_scale(every, dict(enumerate(names)), palette=wishes.palette, heading=heading)
     return _painted(scale, codes, known)
 
 

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from linkways.studies._map_style import NODATA, Key, Scale, Styled, Wishes, class_scale, continuous_scale
+from linkways.studies._map_style import (
+    MOST_CLASSES,
+    NODATA,
+    Key,
+    Scale,
+    Styled,
+    Wishes,
+    class_scale,
+    continuous_scale,
+    repeating_scale,
+)
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -43,7 +53,10 @@ def style_raster(raster: xr.DataArray, view: View, wishes: Wishes) -> Styled:
     if finite.size == 0:
         nothing = (Key("patch", "no data", NODATA),) if wishes.main else (Key("heading", f"{wishes.name}: no data"),)
         return Styled(_painter(picture, None, wishes.main), nothing, message="no data" if wishes.main else "")
-    scale = _scale(raster, finite, classes, wishes)
+    codes = np.unique(finite) if classes else finite
+    if classes and len(codes) > MOST_CLASSES:
+        picture = _repeating(picture, codes)
+    scale = _scale(raster, codes, classes, wishes)
     keys = scale.keys
     if wishes.main and finite.size < picture.values.size:
         keys = (*keys, Key("patch", "no data", NODATA))
@@ -113,16 +126,24 @@ def _warped(picture: _Picture, crs: CRS, view: View) -> _Picture:
     return _Picture(target, (view.west, view.south, view.east, view.north))
 
 
-def _scale(raster: xr.DataArray, finite: np.ndarray, classes: bool, wishes: Wishes) -> Scale:
+def _repeating(picture: _Picture, codes: np.ndarray) -> _Picture:
+    """The picture with the position of each class modulo the number of colours in place of its code."""
+    places = np.searchsorted(codes, picture.values) % MOST_CLASSES
+    return _Picture(np.where(np.isfinite(picture.values), places, np.nan), picture.bounds)
+
+
+def _scale(raster: xr.DataArray, values: np.ndarray, classes: bool, wishes: Wishes) -> Scale:
     name = wishes.name or ("" if raster.name is None else str(raster.name))
     named = Wishes(name=name, unit=wishes.unit or str(raster.attrs.get("units", "")))
+    if classes and len(values) > MOST_CLASSES:
+        return repeating_scale(len(values), named.heading())
     if classes:
         told = wishes.class_names or raster.attrs.get("class_names")
         if told is None and raster.dtype == bool:
             told = {0: "no", 1: "yes"}
-        return class_scale(np.unique(finite), told or {}, palette=wishes.palette, heading=named.heading())
+        return class_scale(values, told or {}, palette=wishes.palette, heading=named.heading())
     about = " ".join((wishes.name, str(raster.name or ""), named.unit))
-    return continuous_scale(finite, palette=wishes.palette, about=about, heading=named.heading(), log=wishes.log)
+    return continuous_scale(values, palette=wishes.palette, about=about, heading=named.heading(), log=wishes.log)
 
 
 def _painter(picture: _Picture, scale: Scale | None, main: bool) -> Callable[[Axes], None]:

@@ -233,7 +233,11 @@ class Sheet:
             key.scale.mappable(), cax=axes, orientation="horizontal" if below else "vertical", extend=key.scale.extend
         )
         log = type(key.scale.norm).__name__ == "LogNorm"
-        bar.locator = LogLocator(subs=(1.0, 2.0, 5.0), numticks=8) if log else MaxNLocator(5 if not below else 4, steps=[1, 2, 2.5, 5, 10])
+        bar.locator = (
+            LogLocator(subs=(1.0, 2.0, 5.0) if key.scale.norm.vmax < 1e3 * key.scale.norm.vmin else (1.0,), numticks=8)
+            if log
+            else MaxNLocator(5 if not below else 4, steps=[1, 2, 2.5, 5, 10])
+        )
         bar.formatter = FuncFormatter(lambda value, _: number(value))
         bar.update_ticks()
         bar.ax.yaxis.set_minor_locator(NullLocator())

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.colors import Colormap, Normalize
 
 __all__ = [
+    "MOST_CLASSES",
     "PALETTES",
     "Key",
     "Label",
@@ -28,6 +29,7 @@ __all__ = [
     "class_scale",
     "continuous_scale",
     "palette_for",
+    "repeating_scale",
 ]
 
 PALETTES = {
@@ -72,7 +74,8 @@ _EXPECTED = (
     (r"\bsavanna", "#CBD58A"), (r"\bgrass|\bpasture|\bmeadow", "#E4EAB8"),
 )  # fmt: skip
 
-MOST_CLASSES = 20
+MOST_CLASSES = len(_QUALITATIVE)
+"""Classes that a legend lists."""
 
 
 INK = "#22282B"
@@ -221,15 +224,16 @@ def class_scale(codes: np.ndarray, names: Mapping[Any, str], *, palette: str | N
     edges = np.concatenate([[codes[0] - 0.5], middles, [codes[-1] + 0.5]])
     norm = BoundaryNorm(edges, len(codes))
     cmap = ListedColormap([matplotlib.colors.to_rgba(colour) for colour in chosen])
-    keys: tuple[Key, ...]
-    if len(codes) > MOST_CLASSES:
-        keys = (Key("heading", heading), Key("patch", f"{len(codes)} classes; colours repeat", chosen[0]))
-    else:
-        keys = (
-            Key("heading", heading),
-            *(Key("patch", label, colour) for label, colour in zip(labels, chosen, strict=True)),
-        )
-    return Scale(cmap, norm, keys)
+    entries = (Key("patch", label, colour) for label, colour in zip(labels, chosen, strict=True))
+    return Scale(cmap, norm, (Key("heading", heading), *entries))
+
+
+def repeating_scale(count: int, heading: str) -> Scale:
+    """Return the colours of more classes than a legend can list, by their position modulo `MOST_CLASSES`."""
+    from matplotlib.colors import ListedColormap, Normalize
+
+    keys = (Key("heading", heading), Key("patch", f"{count} classes; colours repeat", _QUALITATIVE[0]))
+    return Scale(ListedColormap(_QUALITATIVE[:MOST_CLASSES]), Normalize(-0.5, MOST_CLASSES - 0.5), keys)
 
 
 def class_colours(labels: list[str]) -> list[str]:
