@@ -30,7 +30,9 @@ lint: setup
 
 bench: setup
 	@scripts/system-packages grass=grass-core
-	$(BIN)/python benchmarks/cost_distance.py $(ARGS)
+	@for script in $(or $(SCRIPT),cost_distance circuits direct_solver omnidirectional); do \
+		$(BIN)/python benchmarks/$$script.py $(ARGS) || exit 1; \
+	done
 
 docs: setup
 	$(BIN)/python docs/build.py $(ARGS)

@@ -49,7 +49,7 @@ def test_a_method_runs_from_files_to_files(place, capsys):
         "--cutoff-percent", "5", "--out", out, capsys=capsys,
     )  # fmt: skip
     assert code == 0
-    assert "corridors: 1" in stdout
+    assert "corridors between core areas: 1" in stdout
     assert read_raster(out / "least_cost.mosaic.tif").shape == (20, 30)
     links = read_vectors(out / "least_cost.links.parquet")
     assert links.cost[0] == pytest.approx(2700)
@@ -235,3 +235,54 @@ def test_a_stack_of_maps_becomes_a_file_for_each_and_parts_not_asked_for_are_lef
     code, _, _ = linkways(*ask, "--case-maps", "true", "--out", place / "maps", capsys=capsys)
     assert code == 0
     assert len(list((place / "maps").glob("current.case_currents.*.tif"))) == 1
+
+
+@pytest.fixture
+def walled(place):
+    """The same place with a wall of nodata, cores on both sides of it, and one on the wall."""
+    raster = read_raster(place / "resistance.tif")
+    raster[:, 15] = np.nan
+    write_raster(raster, place / "walled.tif")
+    boxes = [shapely.box(4_000_000 + x, 2_999_000, 4_000_100 + x, 2_999_100) for x in (0, 600, 1500, 2800)]
+    cores = gpd.GeoDataFrame({"core": [1, 2, 3, 4]}, geometry=boxes, crs=3035)
+    for name, chosen in {"single": [0], "on_wall": [0, 1, 2], "apart": [0, 1, 3]}.items():
+        write_vectors(cores.iloc[chosen], place / f"{name}.gpkg")
+    return place
+
+
+@pytest.mark.parametrize(
+    ("cores", "sentence"),
+    [
+        ("single", "cores holds a single core area"),
+        ("on_wall", "cores 3 lie entirely on nodata"),
+        ("apart", "cores 4 cannot reach the others"),
+    ],
+)
+def test_cores_that_cannot_serve_are_named_and_nothing_is_written(walled, cores, sentence, capsys):
+    err = refused(
+        "corridors", "least-cost", "--resistance", walled / "walled.tif", "--cores", walled / f"{cores}.gpkg", "--out",
+        walled / "out", capsys=capsys, out=walled / "out",
+    )  # fmt: skip
+    assert sentence in err
+
+
+def test_an_unknown_class_and_rasters_that_do_not_overlap_are_refused(place, capsys):
+    (place / "table.csv").write_text("class,resistance\n2,5\n")
+    ask = ["corridors", "resistance", "--out", place / "out"]
+    land = ["--landcover", place / "resistance.tif", "--table", place / "table.csv"]
+    assert "lacks class 1 (600 cells)" in refused(*ask, *land, capsys=capsys, out=place / "out")
+    far = new_raster(np.ones((20, 30)), crs="EPSG:3035", cell_size=100, origin=(5_000_000, 3_000_000))
+    write_raster(far, place / "far.tif")
+    layers = ["--layers", place / "resistance.tif", "--layers", place / "far.tif"]
+    assert "lie on different grids" in refused(*ask, *layers, capsys=capsys, out=place / "out")
+
+
+def test_a_study_with_a_circle_of_steps_is_refused(place, capsys):
+    (place / "study.yaml").write_text(
+        "linkways: 1\ntitle: A circle\ninputs:\n  r: {path: resistance.tif, licence: CC0-1.0}\nsteps:\n"
+        "  - {id: one, method: corridors.resistance, inputs: {layers: [two]}}\n"
+        "  - {id: two, method: corridors.resistance, inputs: {layers: [one]}}\n"
+    )
+    err = refused("study", "run", place / "study.yaml", "--out", place / "out", capsys=capsys, out=place / "out")
+    assert "one" in err
+    assert "two" in err

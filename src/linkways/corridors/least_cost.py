@@ -36,7 +36,8 @@ class LeastCostCorridors:
     bottlenecks: Annotated[
         "gpd.GeoDataFrame", Layer("narrowest place of each corridor: link, core_a, core_b, min_width_m")
     ]
-    links_count: Annotated[int, Indicator("corridors")]
+    cores_count: Annotated[int, Indicator("core areas joined")]
+    links_count: Annotated[int, Indicator("corridors between core areas")]
     corridor_area_km2: Annotated[float, Indicator("area of all corridors together, outside the cores", unit="km2")]
     core_area_km2: Annotated[float, Indicator("area of all cores joined", unit="km2")]
     network_area_km2: Annotated[float, Indicator("area of cores and corridors together", unit="km2")]
@@ -125,6 +126,7 @@ def least_cost(
         corridors=drawn.corridors,
         mosaic=drawn.mosaic,
         bottlenecks=drawn.bottlenecks,
+        cores_count=len({core for pair in ("core_a", "core_b") for core in drawn.links[pair]}),
         links_count=len(drawn.links),
         corridor_area_km2=drawn.area_km2,
         core_area_km2=core_area,
