@@ -1,0 +1,97 @@
+"""The built-in solutions: their records say what their source says, and their studies run."""
+
+import re
+import shutil
+
+import pandas as pd
+import pytest
+import yaml
+
+from linkways.errors import LinkwaysError
+from linkways.spatial import builtin_sources
+from linkways.studies import builtin_solutions, check_study, load_study, run_study, study_warnings
+
+SOLUTIONS = sorted(builtin_solutions())
+
+
+@pytest.fixture(scope="module")
+def data_packages():
+    for source in builtin_sources():
+        try:
+            source.path()
+        except LinkwaysError as error:
+            pytest.skip(str(error))
+
+
+def record(id):
+    return yaml.safe_load(builtin_solutions()[id].read_text(encoding="utf-8"))
+
+
+def test_the_solutions_are_found_by_their_ids():
+    assert SOLUTIONS == ["corehabs", "jaguar-corridor"]
+
+
+@pytest.mark.parametrize("id", SOLUTIONS)
+def test_the_study_has_no_mistakes_and_no_warnings(id, data_packages):
+    study = load_study(id)
+    assert check_study(study) == []
+    assert study_warnings(study) == []
+
+
+@pytest.mark.parametrize("id", SOLUTIONS)
+def test_every_figure_of_the_impacts_stands_in_the_booklet(id, shared):
+    booklet = (shared / "booklet.txt").read_text(encoding="utf-8")
+    facts = " ".join(impact["fact"] for impact in record(id)["impacts"])
+    figures = re.findall(r"\d[\d,.]*\d|\d", facts.replace("km2", ""))
+    assert figures
+    for figure in figures:
+        assert figure in booklet, figure
+    assert record(id)["sources"]["panorama"].removeprefix("https://") in booklet.replace("-\n", "-").replace("www.", "")
+
+
+@pytest.mark.parametrize("id", SOLUTIONS)
+def test_building_blocks_name_steps_that_exist(id):
+    steps = {step["id"] for step in record(id)["study"]["steps"]}
+    for block in record(id)["building_blocks"]:
+        assert set(block.get("steps", [])) <= steps
+
+
+@pytest.mark.parametrize("id", SOLUTIONS)
+def test_every_class_of_the_land_cover_table_has_a_source(id):
+    table = pd.read_csv(builtin_solutions()[id].parent / "landcover.csv")
+    assert sorted(table["class"]) == list(range(17))
+    assert table["source"].str.len().min() > 10
+
+
+@pytest.fixture(scope="module")
+def corehabs(tmp_path_factory, data_packages):
+    folder = tmp_path_factory.mktemp("corehabs") / "run"
+    yield run_study(load_study("corehabs"), folder)
+    shutil.rmtree(folder)
+
+
+def test_the_road_takes_flow_from_its_cells_and_lets_it_go_round_the_ends(corehabs):
+    places = corehabs.read("loss.places")
+    # every cell that loses most lies on the drawn line, to within a cell of 0.05 degrees
+    import shapely
+
+    from linkways.spatial import read_vectors
+
+    road = read_vectors(builtin_solutions()["corehabs"].parent / "road.geojson").geometry[0]
+    assert (shapely.distance(places.geometry.to_numpy(), road) < 0.08).all()
+    assert (places["change"] < 0).all()
+    assert corehabs.read("loss.change").max() > 0
+
+
+def test_crossing_sites_are_ranked_by_their_exact_gain_which_their_bound_does_not_exceed(corehabs):
+    sites = corehabs.read("crossings.sites")
+    assert len(sites) == 5
+    assert sites["gain"].is_monotonic_decreasing
+    assert (sites["at_least"] <= sites["gain"] + 1e-9).all()
+    assert (sites["gain"] > 0).all()
+
+
+def test_the_report_calls_the_drawn_road_simulated_and_the_land_cover_real(corehabs):
+    page = corehabs.report.read_text(encoding="utf-8").lower()
+    assert "simulated" in page
+    assert "modis" in page
