@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from linkways import method
 from linkways.method import methods
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -47,6 +48,8 @@ def test_examples_of_public_modules_run(name):
 )
 def test_the_python_blocks_of_a_page_run_one_after_the_other(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    # a page may declare a method of its own, which must not stay
+    monkeypatch.setattr(method, "_REGISTRY", dict(method._REGISTRY))
     names: dict[str, object] = {"__name__": "page"}
     for block in BLOCK.findall(page.read_text(encoding="utf-8")):
         exec(compile(block, str(page), "exec"), names)

@@ -1,5 +1,6 @@
 """Corridors on land: resistance, core areas, least-cost links and corridors, current flow, barriers, priorities."""
 
+from linkways.corridors.absorbing_walk import AbsorbingWalk, absorbing_walk
 from linkways.corridors.barriers import Barriers, barriers
 from linkways.corridors.centrality import Centrality, centrality
 from linkways.corridors.cores import cores
@@ -12,10 +13,12 @@ from linkways.corridors.network_current import NetworkCurrent, network_current
 from linkways.corridors.omnidirectional import Omnidirectional, omnidirectional
 from linkways.corridors.pinch_points import PinchPoints, pinch_points
 from linkways.corridors.priorities import Priorities, area_by_region, prioritise
+from linkways.corridors.randomised_paths import RandomisedPaths, randomised_paths
 from linkways.corridors.resistance import reclassify, resistance
 from linkways.corridors.restore import RestoreGain, restore_cell_gain
 
 __all__ = [
+    "AbsorbingWalk",
     "Barriers",
     "Centrality",
     "CostDistance",
@@ -27,7 +30,9 @@ __all__ = [
     "Omnidirectional",
     "PinchPoints",
     "Priorities",
+    "RandomisedPaths",
     "RestoreGain",
+    "absorbing_walk",
     "area_by_region",
     "barriers",
     "centrality",
@@ -42,6 +47,7 @@ __all__ = [
     "omnidirectional",
     "pinch_points",
     "prioritise",
+    "randomised_paths",
     "reclassify",
     "resistance",
     "resistance_matrix",

@@ -116,6 +116,18 @@ def barriers(
 
     Raises LinkwaysError for a single core, cores on nodata or that cannot reach each other, no radius or one smaller
     than a cell, and for ``lm-annulus`` on a geographic grid or with a ring that holds no cell centre.
+
+    Examples
+    --------
+    >>> import geopandas as gpd, numpy as np, shapely
+    >>> from linkways import corridors, spatial
+    >>> ground = np.ones((3, 30))
+    >>> ground[:, 14:16] = 50  # a barrier across the way
+    >>> resistance = spatial.new_raster(ground, crs="EPSG:3035", cell_size=100)
+    >>> cores = gpd.GeoDataFrame(geometry=[shapely.box(x, -300, x + 200, 0) for x in (0, 2800)], crs="EPSG:3035")
+    >>> site = corridors.barriers(resistance, cores, radii_m=[200]).sites.iloc[0]
+    >>> bool(1400 <= site.geometry.x <= 1600), bool(site.saving_percent > 50)
+    (True, True)
     """
     from linkways.corridors._landscape import Landscape
     from linkways.corridors._network import build_network

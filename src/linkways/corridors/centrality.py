@@ -70,6 +70,18 @@ def centrality(
 
     Raises LinkwaysError for a link whose cost is not above 0, that joins a core to itself or one that is not among
     the cores.
+
+    Examples
+    --------
+    >>> import geopandas as gpd, numpy as np, shapely
+    >>> from linkways import corridors, spatial
+    >>> resistance = spatial.new_raster(np.ones((3, 30)), crs="EPSG:3035", cell_size=100)
+    >>> boxes = [shapely.box(x, -300, x + 200, 0) for x in (0, 1400, 2800)]
+    >>> cores = gpd.GeoDataFrame({"core": [1, 2, 3]}, geometry=boxes, crs="EPSG:3035")
+    >>> links = corridors.link_network(resistance, cores).links
+    >>> found = corridors.centrality(links, cores)
+    >>> int(found.cores.iloc[0].core)  # the core in the middle
+    2
     """
     from linkways.corridors._landscape import core_table
 

@@ -142,6 +142,15 @@ def omnidirectional(
 
     Raises LinkwaysError for no or two radii, a window or block larger than the raster, negative source strengths, no
     source at all, and limits or future values of a condition whose layer is missing.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from linkways import corridors, spatial
+    >>> resistance = spatial.new_raster(np.ones((40, 40)), crs="EPSG:3035", cell_size=100)
+    >>> flow = corridors.omnidirectional(resistance, radius_cells=6)
+    >>> f"{float(flow.normalised[20, 20]):.1f}"  # as much as in a landscape without obstacles
+    '1.0'
     """
     from linkways.corridors._windows import moving_windows, refuse_unfit
     from linkways.spatial import raster_like

@@ -125,6 +125,19 @@ def pinch_points(
     counts up to 1.41 times its straight width. It is empty where the two cores touch.
 
     Raises LinkwaysError for a single core, cores on nodata or that cannot reach each other, and both cutoffs given.
+
+    Examples
+    --------
+    >>> import geopandas as gpd, numpy as np, shapely
+    >>> from linkways import corridors, spatial
+    >>> ground = np.ones((9, 30))
+    >>> ground[:, 15] = np.nan
+    >>> ground[4, 15] = 1  # the only gap
+    >>> resistance = spatial.new_raster(ground, crs="EPSG:3035", cell_size=100)
+    >>> cores = gpd.GeoDataFrame(geometry=[shapely.box(x, -900, x + 200, 0) for x in (0, 2800)], crs="EPSG:3035")
+    >>> found = corridors.pinch_points(resistance, cores, cutoff=2000)
+    >>> print(found.pinch_points.geometry[0], f"{found.pinch_points.current[0]:.3f} A")
+    POINT (1550 -450) 1.000 A
     """
     from linkways.corridors._network import build_network
 

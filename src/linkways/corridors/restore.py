@@ -117,6 +117,17 @@ def restore_cell_gain(
     with a local right-hand side. A polygon's cells are those whose centres lie in it, a line's those it touches.
 
     Raises LinkwaysError for a single core, cores on nodata, cores that share a cell, and sites outside the raster.
+
+    Examples
+    --------
+    >>> import geopandas as gpd, numpy as np, shapely
+    >>> from linkways import corridors, spatial
+    >>> resistance = spatial.new_raster([[1, 1, 9, 1, 1]], crs="EPSG:3035", cell_size=10)
+    >>> cores = gpd.GeoDataFrame(geometry=[shapely.Point(x, -5) for x in (5, 45)], crs="EPSG:3035")
+    >>> found = corridors.restore_cell_gain(resistance, cores, top=1)
+    >>> site = found.sites.iloc[0]
+    >>> print(f"the cell at {site.geometry.centroid.x:.0f} m takes away {site.gain:.0f} resistance units x metres")
+    the cell at 25 m takes away 80 resistance units x metres
     """
     from linkways.corridors._edited_circuits import Ground
     from linkways.corridors._landscape import Landscape, core_cells
