@@ -233,8 +233,9 @@ class Sheet:
             key.scale.mappable(), cax=axes, orientation="horizontal" if below else "vertical", extend=key.scale.extend
         )
         log = type(key.scale.norm).__name__ == "LogNorm"
+        low, high = float(key.scale.norm.vmin or 0.0), float(key.scale.norm.vmax or 0.0)
         bar.locator = (
-            LogLocator(subs=(1.0, 2.0, 5.0) if key.scale.norm.vmax < 1e3 * key.scale.norm.vmin else (1.0,), numticks=8)
+            LogLocator(subs=(1.0, 2.0, 5.0) if high < 1e3 * low else (1.0,), numticks=8)
             if log
             else MaxNLocator(5 if not below else 4, steps=[1, 2, 2.5, 5, 10])
         )
