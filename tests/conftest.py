@@ -1,8 +1,15 @@
 """Fixtures that every room's tests use."""
 
+import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# where many people wait for one answer it is the same each time; at home every run looks at new examples
+settings.register_profile("ci", derandomize=True, print_blob=True)
+if os.environ.get("CI"):
+    settings.load_profile("ci")
 
 
 @pytest.fixture(scope="session")
