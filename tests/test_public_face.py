@@ -2,8 +2,10 @@
 
 import importlib
 import pkgutil
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -11,11 +13,22 @@ import linkways
 from linkways.method import methods
 
 PUBLIC = {
-    "linkways": {"LinkwaysError", "__version__", "corridors", "spatial", "studies"},
+    "linkways": {
+        "LinkwaysError",
+        "__version__",
+        "corridors",
+        "networks",
+        "planning",
+        "policy",
+        "rivers",
+        "spatial",
+        "studies",
+    },
     "linkways.errors": {"LinkwaysError", "MissingExtra", "StudyError", "nearest"},
 }
 BESIDE_THE_METHODS = {"corridors": {"resistance_matrix"}}
 """Functions of a room that help with a method's result and are no methods themselves."""
+SCIENCES = ("corridors", "networks", "movement", "rivers", "seas", "populations")
 ROOMS = sorted({m.room for m in methods().values()})
 
 
@@ -90,20 +103,34 @@ def test_an_unknown_name_is_an_attribute_error():
         _ = linkways.rivres
 
 
-def test_rooms_import_downwards_only():
-    """cli > studies > corridors > method > spatial > kernels, told from the source."""
-    import re
-    from pathlib import Path
-
-    order = ["kernels", "spatial", "method", "corridors", "studies", "cli"]
+def imports_of_the_rooms():
+    """(file, its room, room it imports, module it imports there), told from the source."""
     root = Path(linkways.__file__).parent
-    # arguments and parameters belong to method; errors and workers lie under everything
-    place = {name: i for i, name in enumerate(order)} | {"arguments": 2, "parameters": 2}
-    wrong = []
     for file in root.rglob("*.py"):
         own = file.relative_to(root).parts[0].removesuffix(".py")
-        if own not in place:
-            continue
-        targets = re.findall(r"^\s*(?:from|import) linkways\.(\w+)", file.read_text(encoding="utf-8"), re.MULTILINE)
-        wrong += [f"{file.name} imports {t}" for t in targets if t in place and place[t] > place[own]]
+        source = file.read_text(encoding="utf-8")
+        for room, module in re.findall(r"^\s*(?:from|import) linkways\.(\w+)(?:\.(\w+))?", source, re.MULTILINE):
+            yield file.name, own, room, module
+
+
+def test_rooms_import_downwards_only():
+    """cli > studies > policy > planning > the sciences > method > spatial > kernels."""
+    order = ["kernels", "spatial", "method", "sciences", "planning", "policy", "studies", "cli"]
+    # arguments and parameters belong to method; errors and workers lie under everything
+    place = {name: i for i, name in enumerate(order)} | {"arguments": 2, "parameters": 2}
+    place |= dict.fromkeys(SCIENCES, order.index("sciences"))
+    wrong = [
+        f"{file} imports {room}"
+        for file, own, room, _ in imports_of_the_rooms()
+        if own in place and room in place and place[room] > place[own]
+    ]
+    assert wrong == []
+
+
+def test_no_room_of_methods_imports_the_private_parts_of_another():
+    wrong = [
+        f"{file} of {own} imports {room}.{module}"
+        for file, own, room, module in imports_of_the_rooms()
+        if own in (*SCIENCES, "planning", "policy") and own != room and module.startswith("_")
+    ]
     assert wrong == []

@@ -14,10 +14,20 @@ from typing import TYPE_CHECKING
 from linkways.errors import LinkwaysError
 
 if TYPE_CHECKING:
-    from linkways import corridors, spatial, studies
+    from linkways import corridors, networks, planning, policy, rivers, spatial, studies
 
 __version__ = "0.1.0"
-__all__ = ["LinkwaysError", "__version__", "corridors", "spatial", "studies"]
+__all__ = [
+    "LinkwaysError",
+    "__version__",
+    "corridors",
+    "networks",
+    "planning",
+    "policy",
+    "rivers",
+    "spatial",
+    "studies",
+]
 
 
 def __getattr__(name: str) -> ModuleType:

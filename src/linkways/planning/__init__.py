@@ -1,0 +1,3 @@
+"""What to protect, restore or remove under a budget."""
+
+__all__: list[str] = []

@@ -1,0 +1,3 @@
+"""Indicators and reports for the Global Biodiversity Framework and the Convention on Migratory Species."""
+
+__all__: list[str] = []
