@@ -178,3 +178,13 @@ def test_published_core_areas_are_read(shared):
     # Six core areas (Linkage Mapper demo, PROVENANCE.md of the reference data).
     assert sorted(cores["core_id"]) == [1, 2, 3, 4, 5, 6]
     assert shapely.is_valid(cores.geometry.to_numpy()).all()
+
+
+def test_a_layer_is_told_from_a_table(tmp_path):
+    from linkways.spatial import holds_features, write_table, write_vectors
+
+    layer = gpd.GeoDataFrame({"a": [1]}, geometry=[shapely.Point(1, 2)], crs="EPSG:32631")
+    for ending in ("parquet", "gpkg", "geojson"):
+        assert holds_features(write_vectors(layer, tmp_path / f"layer.{ending}"))
+    for ending in ("parquet", "csv"):
+        assert not holds_features(write_table(layer[["a"]], tmp_path / f"table.{ending}"))

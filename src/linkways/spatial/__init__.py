@@ -5,6 +5,8 @@ Importing this room is light: the libraries it stands on are loaded by the funct
 
 from linkways.spatial._grid import Grid, grid_of
 from linkways.spatial.align import align, burn_lines, feature_of_cell, rasterize, to_grid_crs
+from linkways.spatial.basins import random_barriers, random_basin
+from linkways.spatial.blocks import block_values, computed_raster, is_deferred, row_blocks
 from linkways.spatial.cells import CellGeometry, cell_geometry, same_grid
 from linkways.spatial.landscapes import (
     classify_landscape,
@@ -19,7 +21,7 @@ from linkways.spatial.log import note, recording
 from linkways.spatial.rasters import new_raster, raster_like, read_raster, write_raster
 from linkways.spatial.sources import IGBP_CLASSES, BuiltinSource, builtin, builtin_sources
 from linkways.spatial.tables import read_table, write_table
-from linkways.spatial.vectors import read_vectors, write_vectors
+from linkways.spatial.vectors import holds_features, read_vectors, write_vectors
 
 __all__ = [
     "IGBP_CLASSES",
@@ -27,18 +29,24 @@ __all__ = [
     "CellGeometry",
     "Grid",
     "align",
+    "block_values",
     "builtin",
     "builtin_sources",
     "burn_lines",
     "cell_geometry",
     "classify_landscape",
+    "computed_raster",
     "edge_gradient",
     "feature_of_cell",
     "grid_of",
+    "holds_features",
+    "is_deferred",
     "midpoint_displacement",
     "new_raster",
     "note",
     "planar_gradient",
+    "random_barriers",
+    "random_basin",
     "random_cluster",
     "random_landscape",
     "random_mosaic",
@@ -48,6 +56,7 @@ __all__ = [
     "read_table",
     "read_vectors",
     "recording",
+    "row_blocks",
     "same_grid",
     "to_grid_crs",
     "write_raster",

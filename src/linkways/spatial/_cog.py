@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -51,6 +51,20 @@ def _as_codes(values: np.ndarray) -> tuple[np.ndarray, float] | None:
     return None
 
 
+def describe(dataset: Any, raster: xr.DataArray, *, whole: bool) -> None:
+    """Write units, name, source and the marks of the raster into an open file."""
+    tags = {
+        "SOURCE": raster.attrs.get("source"),
+        "SIMULATED": "true" if raster.attrs.get("simulated") else None,
+        "CLASSES": "true" if whole and raster.attrs.get("classes") else None,
+    }
+    dataset.update_tags(**{key: str(value) for key, value in tags.items() if value is not None})
+    if raster.attrs.get("units"):
+        dataset.set_band_unit(1, str(raster.attrs["units"]))
+    if raster.name is not None:
+        dataset.set_band_description(1, str(raster.name))
+
+
 def write_cog(aside: Path, values: np.ndarray, fill: float | None, grid: Grid, raster: xr.DataArray) -> None:
     """Make the file in memory and write it out in one go: GDAL would hide why a disk refuses it."""
     import warnings
@@ -63,11 +77,6 @@ def write_cog(aside: Path, values: np.ndarray, fill: float | None, grid: Grid, r
     if grid.dy > 0:
         values = values[::-1]
     whole = np.issubdtype(values.dtype, np.integer)
-    tags = {
-        "SOURCE": raster.attrs.get("source"),
-        "SIMULATED": "true" if raster.attrs.get("simulated") else None,
-        "CLASSES": "true" if whole and raster.attrs.get("classes") else None,
-    }
     with rasterio.MemoryFile(ext=".tif") as memory, warnings.catch_warnings():
         # Unit cells at the origin look like no georeference; the GeoTIFF driver stores them all the same.
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
@@ -86,9 +95,5 @@ def write_cog(aside: Path, values: np.ndarray, fill: float | None, grid: Grid, r
             overview_resampling="MODE" if whole else "AVERAGE",
         ) as dataset:
             dataset.write(values, 1)
-            dataset.update_tags(**{key: str(value) for key, value in tags.items() if value is not None})
-            if raster.attrs.get("units"):
-                dataset.set_band_unit(1, str(raster.attrs["units"]))
-            if raster.name is not None:
-                dataset.set_band_description(1, str(raster.name))
+            describe(dataset, raster, whole=bool(whole))
         aside.write_bytes(memory.getbuffer())

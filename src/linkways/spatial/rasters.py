@@ -13,6 +13,7 @@ import numpy as np
 
 from linkways.errors import LinkwaysError
 from linkways.spatial._windows import Bounds, window
+from linkways.spatial.blocks import HELD_CELLS, file_cells, float_type, is_deferred, write_deferred
 from linkways.spatial.log import note
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ def read_raster(
     nodata: float | None = None,
     classes: bool | None = None,
     overview: int | None = None,
+    lazy: bool | None = None,
 ) -> xr.DataArray:
     """Return one band of a raster file as a 2-D DataArray with dimensions (y, x), nodata as NaN.
 
@@ -57,6 +59,8 @@ def read_raster(
         nodata: a further value that means no data.
         classes: whether the values are class codes; by default what the file tells (tag CLASSES, colour table).
         overview: level of the overview to read, 0 the finest; by default the full resolution.
+        lazy: leave the cells in the file and read those that are asked for, each time they are; by default only
+            of rasters with more than 2**28 cells (2 GB). Methods that work by blocks then need little memory.
 
     Raises:
         LinkwaysError: no such file or band or overview, unreadable, rotated, no CRS and none given, or the window
@@ -71,16 +75,25 @@ def read_raster(
         if like is not None:
             bounds = _cover(like, grid)
         rows, columns, shift = window(grid, bounds, name)
-        stored = _read_window(dataset, band, grid, rows, columns, name)
         is_classes = _tells_classes(dataset, band) if classes is None else classes
-        values = _as_float(stored, dataset, band, is_classes, nodata)
+        lazy = len(rows) * len(columns) > HELD_CELLS if lazy is None else lazy
+        tile_rows = dataset.block_shapes[band - 1][0]
+        if lazy:
+            dtype = float_type(dataset.dtypes[band - 1], is_classes)
+            values = file_cells(path, band, grid, rows, columns, overview, is_classes, nodata, dtype)
+        else:
+            stored = _read_window(dataset, band, grid, rows, columns, name)
+            values = _as_float(stored, dataset, band, is_classes, nodata)
         attrs = _attrs(dataset, band, path, is_classes)
     # Counted from the corner of the file, so that two windows of one file share their coordinates exactly.
     y = grid.y0 + grid.dy * (np.array(rows) + 0.5)
     x = grid.x0 + grid.dx * (np.array(columns) + 0.5) + shift
     if grid.dy > 0:
-        values, y = values[::-1].copy(), y[::-1].copy()
-    return _assemble(values, x, y, grid.crs, (grid.dx, -abs(grid.dy)), name, attrs)
+        values, y = values if lazy else values[::-1].copy(), y[::-1].copy()
+    raster = _assemble(values, x, y, grid.crs, (grid.dx, -abs(grid.dy)), name, attrs)
+    if lazy:
+        raster.encoding["preferred_chunks"] = {"y": tile_rows, "x": len(columns)}
+    return raster
 
 
 def new_raster(
@@ -147,6 +160,7 @@ def write_raster(raster: xr.DataArray, path: str | os.PathLike[str]) -> Path:
     ``attrs["classes"] = True`` are written as the smallest integer type that holds the codes and one nodata value,
     with overviews by mode; integer and boolean arrays as they are. Units, source, the simulated and the classes
     marks go into the file and come back with ``read_raster``. The file is written aside and moved into place.
+    A raster that is still in its file, or not yet computed, is written block by block.
 
     Raises:
         LinkwaysError: no CRS, not a regular grid, not a .tif name, the folder missing or not writable, the disk
@@ -157,6 +171,9 @@ def write_raster(raster: xr.DataArray, path: str | os.PathLike[str]) -> Path:
     from linkways.spatial._grid import grid_of
 
     check_suffix(path, {".tif": "GeoTIFF", ".tiff": "GeoTIFF"}, "raster")
+    if is_deferred(raster):
+        write_deferred(raster, Path(path))
+        return Path(path)
     grid = grid_of(raster)
     values, fill = encoded(raster)
     with written_aside(path) as aside:
@@ -321,8 +338,7 @@ def _as_float(
     classes: bool,
     nodata: float | None,
 ) -> np.ndarray:
-    small = values.dtype.itemsize <= 2 or values.dtype == np.float32
-    dtype = np.float32 if classes and small else np.float64
+    dtype = float_type(values.dtype, classes)
     missing = np.ma.getmaskarray(values)
     if nodata is not None:
         missing = missing | (values.data == nodata)
@@ -347,7 +363,7 @@ def _attrs(dataset: rasterio.DatasetReader, band: int, path: str | os.PathLike[s
 
 
 def _assemble(
-    values: np.ndarray,
+    values: Any,
     x: np.ndarray,
     y: np.ndarray,
     crs: CRS,

@@ -16,7 +16,7 @@ from linkways.spatial.log import note
 if TYPE_CHECKING:
     import geopandas as gpd
 
-__all__ = ["read_vectors", "write_vectors"]
+__all__ = ["holds_features", "read_vectors", "write_vectors"]
 
 Bounds = tuple[float, float, float, float]
 
@@ -59,6 +59,20 @@ def read_vectors(
     if bounds is not None:
         frame = _within(frame, bounds, name)
     return frame
+
+
+def holds_features(path: str | os.PathLike[str]) -> bool:
+    """Whether a file is a layer of features rather than a plain table: told by its ending, or inside Parquet."""
+    suffix = Path(path).suffix.lower()
+    if suffix != ".parquet":
+        return suffix in (".geoparquet", ".gpkg", ".geojson", ".json", ".shp", ".zip", ".fgb", ".kml")
+    from pyarrow import ArrowInvalid
+    from pyarrow.parquet import read_schema
+
+    try:
+        return b"geo" in (read_schema(path).metadata or {})
+    except (OSError, ArrowInvalid):
+        return False
 
 
 def write_vectors(frame: gpd.GeoDataFrame, path: str | os.PathLike[str]) -> Path:
