@@ -194,6 +194,38 @@ def draws(_: int) -> None:
         show(name, 10 * (time.process_time() - start))
 
 
+def removal(_: int) -> None:
+    """The best removals for every budget at once, and what ranking loses."""
+    from linkways.rivers._kernels import order_forest
+    from linkways.rivers._removal_kernels import best_by_budget, plan_at
+
+    print("100000 barriers, 1,000 budget levels: exact plans for all budgets")
+    for dearest in (10, 100):
+        rng = np.random.default_rng(1)
+        to = np.r_[-1, (rng.random(99_999) * np.arange(1, 100_000)).astype(int)].astype(np.int32)
+        down = order_forest(to)[2]
+        cost = np.zeros(200_000, np.int64)
+        cost[1::2] = rng.integers(1, dearest, 100_000)
+        passed = np.ones(200_000)
+        passed[::2] = rng.random(100_000) * 0.9
+        starts = np.arange(0, 200_001, 2)
+        case = (down, rng.random(100_000), starts, cost, passed)
+        best_by_budget(*case, 2)
+        begin = time.process_time()
+        run = best_by_budget(*case, 1000)
+        plan_at(down, starts, cost, *run[1:], 1000)
+        show(f"costs of 1 to {dearest - 1} levels", time.process_time() - begin)
+    for count in (200, 2000):
+        reaches, barriers = random_river(4 * count, count, seed=5)
+        barriers["cost"] = np.random.default_rng(5).integers(1, 60, count)
+        rivers.remove(reaches, barriers, budget=60, curve_steps=1)
+        begin = time.process_time()
+        found = rivers.remove(reaches, barriers, budget=20.0 * count / 10, curve_steps=1)
+        spent = time.process_time() - begin
+        share = 100 * found.greedy_share
+        show(f"{count} barriers, one plan with tables (ranking reaches {share:.0f} % of its gain)", spent)
+
+
 def show(what: str, spent: float) -> float:
     print(f"  {what}: {spent:.4g} s", flush=True)
     return spent
@@ -234,7 +266,7 @@ def _write_for_riverconn(reaches: pd.DataFrame, barriers: pd.DataFrame, folder: 
     nodes.to_csv(folder / "nodes.csv", index=False)
 
 
-PARTS = {"index": index, "threshold": threshold, "draws": draws, "large": large}
+PARTS = {"index": index, "threshold": threshold, "draws": draws, "removal": removal, "large": large}
 
 
 def main() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -126,7 +126,8 @@ class _Builder:
         self.deciding, start = np.unique(problem.node, return_index=True)
         self.first = np.r_[start, m]
 
-    def build(self) -> tuple[Floats, object, Floats, Floats, NDArray[np.int64], float]:
+    def build(self) -> tuple[Any, ...]:
+        """Objective, matrix, row limits, which columns are whole, and the worth of what no decision touches."""
         from scipy.sparse import csr_array
 
         p = self.problem
@@ -152,7 +153,7 @@ class _Builder:
         self.upper = upper
         return gains, matrix, np.concatenate(self.low), np.concatenate(self.high), whole, fixed * years
 
-    def _contracted(self) -> tuple[NDArray[np.int64], Floats, Floats, float]:
+    def _contracted(self) -> tuple[Any, Any, Any, float]:
         """Nodes without options folded into the next decision below.
 
         Returns the decision below each decision (-1: none), the passability of what lies between, (T, decisions), the
@@ -183,12 +184,12 @@ class _Builder:
         """Offsets of "leave it" and of the options of a decision."""
         return np.arange(self.first[decision] + decision, self.first[decision + 1] + decision + 1)
 
-    def _passed(self, target: int, decision: int) -> Floats:
+    def _passed(self, target: int, decision: int) -> Any:
         p = self.problem
         options = slice(self.first[decision], self.first[decision + 1])
         return np.r_[p.now[target, self.deciding[decision]], p.after[target, options]]
 
-    def _worth(self, target: int, gathered: Floats) -> Floats:
+    def _worth(self, target: int, gathered: Floats) -> Any:
         return np.concatenate(
             [gathered[d] * self._passed(target, d) for d in range(len(self.deciding))] or [np.empty(0)]
         )

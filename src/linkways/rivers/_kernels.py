@@ -25,7 +25,7 @@ __all__ = [
 
 
 @njit(cache=True, nogil=True)
-def order_forest(to):  # type: ignore[no-untyped-def]
+def order_forest(to):
     """Give each reach a place after all reaches upstream of it, basin by basin.
 
     Args:
@@ -89,7 +89,7 @@ def order_forest(to):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def multiply_on_edges(n, place, order, value, left_out):  # type: ignore[no-untyped-def]
+def multiply_on_edges(n, place, order, value, left_out):
     """Products of the values on each edge, (n,), and for each value that of the others on its edge.
 
     Args:
@@ -123,7 +123,7 @@ def multiply_on_edges(n, place, order, value, left_out):  # type: ignore[no-unty
 
 
 @njit(cache=True, nogil=True)
-def connect(down, starts, weight, a, b, leave, through, within):  # type: ignore[no-untyped-def]
+def connect(down, starts, weight, a, b, leave, through, within):
     """The sum over pairs, what each reach can reach and be reached by, and the slopes at every edge.
 
     C(i, j) is the product of ``a`` along the edges passed downstream and of ``b`` along those passed upstream, times
@@ -200,7 +200,7 @@ def connect(down, starts, weight, a, b, leave, through, within):  # type: ignore
 
 
 @njit(cache=True, nogil=True)
-def access_from_outlets(down, starts, weight, p):  # type: ignore[no-untyped-def]
+def access_from_outlets(down, starts, weight, p):
     """Passability of the way between each reach and the outlet of its basin, and what mending an edge opens.
 
     Args:
@@ -232,7 +232,7 @@ def access_from_outlets(down, starts, weight, p):  # type: ignore[no-untyped-def
 
 
 @njit(cache=True, nogil=True)
-def sum_upstream(down, values):  # type: ignore[no-untyped-def]
+def sum_upstream(down, values):
     """Sum of the values of each reach and all reaches upstream of it, (n,)."""
     out = values.copy()
     for v in range(down.size):
@@ -242,7 +242,7 @@ def sum_upstream(down, values):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def fragments_of(down, on_edge):  # type: ignore[no-untyped-def]
+def fragments_of(down, on_edge):
     """Fragments of a forest that is cut at edges.
 
     Args:
@@ -268,7 +268,7 @@ def fragments_of(down, on_edge):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def dams_below(down, flow, waterfall):  # type: ignore[no-untyped-def]
+def dams_below(down, flow, waterfall):
     """Least of the values of the dams at the lower end of each reach and downstream, no farther than a waterfall.
 
     Args:
@@ -285,7 +285,7 @@ def dams_below(down, flow, waterfall):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def dams_above(down, flow):  # type: ignore[no-untyped-def]
+def dams_above(down, flow):
     """Largest of the values of the dams upstream of each reach, minus infinity without one."""
     out = np.full(down.size, -np.inf)
     for v in range(down.size):
@@ -298,7 +298,7 @@ def dams_above(down, flow):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def sum_pairs(down, starts, weight, a, b, leave, through, within):  # type: ignore[no-untyped-def]
+def sum_pairs(down, starts, weight, a, b, leave, through, within):
     """The ``total`` of `connect` alone."""
     n = down.size
     plain = leave.size == 0
@@ -325,7 +325,7 @@ def sum_pairs(down, starts, weight, a, b, leave, through, within):  # type: igno
 
 
 @njit(cache=True, nogil=True)
-def sum_access(down, starts, weight, p):  # type: ignore[no-untyped-def]
+def sum_access(down, starts, weight, p):
     """The ``total`` of `access_from_outlets` alone."""
     held = weight.copy()
     for v in range(down.size):
@@ -338,7 +338,7 @@ def sum_access(down, starts, weight, p):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def sums_with_unmapped(down, starts, weight, length, edge, a, b, product, up, downward, gaps, unmapped, rate, totals):  # type: ignore[no-untyped-def]  # fmt: skip
+def sums_with_unmapped(down, starts, weight, length, edge, a, b, product, up, downward, gaps, unmapped, rate, totals):
     """Sums over all pairs of points, and access, with unmapped barriers thrown along the reaches.
 
     Args:

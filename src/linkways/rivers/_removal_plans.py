@@ -162,7 +162,7 @@ class KnapsackPlans:
         self.exact = exact
 
     def value(self, done: Done) -> float:
-        return self.river_value(done.any(axis=1))
+        return self.river_value(np.asarray(done.any(axis=1)))
 
     def river_value(self, done: Done) -> float:
         return self.case.worth(done)
@@ -242,7 +242,7 @@ class ProgramPlans:
             open=self.open,
             together=case.options.together,
             exclusive=case.options.exclusive,
-            money=budget * np.arange(1, self.years + 1),
+            money=(budget * np.arange(1, self.years + 1)).astype(float),
         )
 
     def value(self, done: Done) -> float:
@@ -275,7 +275,7 @@ class ProgramPlans:
         for year in range(self.years):
             left += budget
             while True:
-                ever = done.any(axis=1)
+                ever = np.asarray(done.any(axis=1))
                 now = self.value(done)
                 best, worth = None, 0.0
                 for bundle in bundles:
@@ -331,7 +331,7 @@ class PairPlans:
         self.scale = 100 / float(weight.sum()) ** 2
 
     def value(self, done: Done) -> float:
-        return self.river_value(done.any(axis=1))
+        return self.river_value(np.asarray(done.any(axis=1)))
 
     def river_value(self, done: Done) -> float:
         return self.scale * pair_sum(self.problem, done)

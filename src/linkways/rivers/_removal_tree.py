@@ -41,7 +41,7 @@ class BarrierTree:
 
     def gather(self, weight: "Floats") -> "Floats":
         """Weights by place, summed over the parts of the river, (n,)."""
-        return np.bincount(self.part, weights=weight, minlength=len(self.down))
+        return np.bincount(self.part, weights=weight, minlength=len(self.down)).astype(float)
 
 
 @dataclass(frozen=True)

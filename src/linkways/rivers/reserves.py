@@ -132,8 +132,9 @@ def reserves(
     New reserves are chosen one by one, each time the candidate that raises the objective most for its cost (all are
     tried in the model roughly, the best twenty solved fully), then exchanged one for one while that helps; candidates
     are reaches from ``min_length_m`` to ``max_length_m``. Placings at random, evenly spaced and at the most central
-    places stand beside the choice, which is a heuristic and claims no optimum. Species present inside reserves is a proxy of richness: those
-    above 20 per cent of their capacity. Default rates are examples of ours: give those of your fish.
+    places stand beside the choice, which is a heuristic and claims no optimum. Species present inside reserves is a
+    proxy of richness: those above 20 per cent of their capacity. Default rates are examples of ours: give those of
+    your fish.
 
     Raises LinkwaysError when no reach can be a reserve, an existing one is not among the reaches, or the budget buys
     nothing.
