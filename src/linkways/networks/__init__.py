@@ -1,3 +1,28 @@
 """Habitat networks: patches, links, connectivity indices, the importance of every patch and link, change over time."""
 
-__all__: list[str] = []
+from linkways.networks.change import Change, change
+from linkways.networks.clusters import Clusters, clusters
+from linkways.networks.importance import Importance, importance
+from linkways.networks.indices import Indices, indices
+from linkways.networks.links import links
+from linkways.networks.metapopulation_capacity import MetapopulationCapacity, metapopulation_capacity
+from linkways.networks.patches import patch_raster, patches
+from linkways.networks.redundancy import Redundancy, redundancy
+
+__all__ = [
+    "Change",
+    "Clusters",
+    "Importance",
+    "Indices",
+    "MetapopulationCapacity",
+    "Redundancy",
+    "change",
+    "clusters",
+    "importance",
+    "indices",
+    "links",
+    "metapopulation_capacity",
+    "patch_raster",
+    "patches",
+    "redundancy",
+]
