@@ -497,3 +497,10 @@ def test_a_file_of_several_layers_asks_for_one_of_them(tmp_path):
 def test_a_raster_of_one_row_keeps_its_cell(tmp_path):
     path = tif(tmp_path / "one.tif", np.array([[1.0, 2.0, 3.0]]))
     assert cell_geometry(read_raster(path)).area_m2.tolist() == [100.0]
+
+
+def test_the_legend_of_a_class_raster_goes_into_the_file_and_comes_back(tmp_path):
+    cover = new_raster(np.array([[1.0, 2.0]]), crs="EPSG:32631", cell_size=10, attrs={"classes": True})
+    cover.attrs["class_names"] = {1: "forest", 2: "settlers' plots"}
+    again = read_raster(write_raster(cover, tmp_path / "cover.tif"))
+    assert again.attrs["class_names"] == {1: "forest", 2: "settlers' plots"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -51,12 +52,18 @@ def _as_codes(values: np.ndarray) -> tuple[np.ndarray, float] | None:
     return None
 
 
+def _class_names(raster: xr.DataArray) -> dict[str, str]:
+    """The legend by code, as JSON has keys."""
+    return {str(int(code)): str(name) for code, name in (raster.attrs.get("class_names") or {}).items()}
+
+
 def describe(dataset: Any, raster: xr.DataArray, *, whole: bool) -> None:
     """Write units, name, source and the marks of the raster into an open file."""
     tags = {
         "SOURCE": raster.attrs.get("source"),
         "SIMULATED": "true" if raster.attrs.get("simulated") else None,
         "CLASSES": "true" if whole and raster.attrs.get("classes") else None,
+        "CLASS_NAMES": json.dumps(names, ensure_ascii=False) if whole and (names := _class_names(raster)) else None,
     }
     dataset.update_tags(**{key: str(value) for key, value in tags.items() if value is not None})
     if raster.attrs.get("units"):

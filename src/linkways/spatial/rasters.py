@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 from collections.abc import Iterator
@@ -156,11 +157,11 @@ def raster_like(
 def write_raster(raster: xr.DataArray, path: str | os.PathLike[str]) -> Path:
     """Write a raster as Cloud-Optimised GeoTIFF (deflate, overviews) and return its path.
 
-    Floating values keep their type with nodata NaN and overviews by average. Rasters marked
-    ``attrs["classes"] = True`` are written as the smallest integer type that holds the codes and one nodata value,
-    with overviews by mode; integer and boolean arrays as they are. Units, source, the simulated and the classes
-    marks go into the file and come back with ``read_raster``. The file is written aside and moved into place.
-    A raster that is still in its file, or not yet computed, is written block by block.
+    Floating values keep their type with nodata NaN and overviews by average. Rasters marked ``attrs["classes"] =
+    True`` are written as the smallest integer type that holds the codes and one nodata value, with overviews by mode;
+    integer and boolean arrays as they are. Units, source, the legend (``class_names``), the simulated and the classes
+    marks go into the file and come back with ``read_raster``. The file is written aside and moved into place. A
+    raster that is still in its file, or not yet computed, is written block by block.
 
     Raises:
         LinkwaysError: no CRS, not a regular grid, not a .tif name, the folder missing or not writable, the disk
@@ -359,7 +360,17 @@ def _attrs(dataset: rasterio.DatasetReader, band: int, path: str | os.PathLike[s
         attrs["simulated"] = True
     if classes:
         attrs["classes"] = True
+        names = _class_names(tags.get("CLASS_NAMES", ""))
+        attrs |= {"class_names": names} if names else {}
     return attrs
+
+
+def _class_names(text: str) -> dict[int, str]:
+    """The legend that Linkways wrote into the file; nothing where another program wrote something else there."""
+    try:
+        return {int(code): str(name) for code, name in json.loads(text).items()}
+    except (ValueError, AttributeError):
+        return {}
 
 
 def _assemble(
