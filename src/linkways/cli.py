@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,14 @@ from typing import Any
 import click
 
 from linkways import __version__
+from linkways.checkpoint import Stopped, keep_in
 from linkways.errors import LinkwaysError, nearest
 from linkways.method import ROOMS, Input, Method, Parameter, methods, reporting_progress
+from linkways.time_left import TimeLeft, clock_words
 
 __all__ = ["main"]
+
+ESTIMATE = "Only tell the seconds and the memory that this would take, from a measured sample of it."
 
 
 class Linkways(click.Group):
@@ -51,16 +56,17 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command line; a user's mistake ends in one sentence and exit code 2."""
     try:
         code = cli.main(args=arguments, prog_name="linkways", standalone_mode=False)
+    except Stopped as error:
+        click.echo(f"Linkways {error}", err=True)
+        sys.exit(130)
     except LinkwaysError as error:
-        from linkways.studies import RunStopped
-
         click.echo(_told(error), err=True)
-        sys.exit(130 if isinstance(error, RunStopped) else 2)
+        sys.exit(2)
     except click.ClickException as error:
         error.show()
         sys.exit(2)
     except (KeyboardInterrupt, click.Abort):
-        click.echo("Stopped. What was finished is kept; the same command goes on from there.", err=True)
+        click.echo("Linkways stopped", err=True)
         sys.exit(130)
     sys.exit(code if isinstance(code, int) else 0)
 
@@ -117,11 +123,15 @@ def _room(room: str) -> click.Group:
 
 @click.command("circuitscape")
 @click.argument("config", type=click.Path(path_type=Path))
-def circuitscape(config: Path) -> None:
+@click.option("--estimate", is_flag=True, help=ESTIMATE)
+def circuitscape(config: Path, estimate: bool) -> None:
     """Run a Circuitscape 4 or 5 INI file unchanged and write the output files it asks for."""
-    from linkways.studies.circuitscape_ini import run_circuitscape
+    from linkways.studies.circuitscape_ini import estimate_circuitscape, run_circuitscape
 
-    with _progress_bar("circuitscape"):
+    if estimate:
+        click.echo(estimate_circuitscape(config))
+        return
+    with _resumable(Path(f".{config.name}.partial"), "circuitscape"), _progress_bar("circuitscape"):
         written = run_circuitscape(config)
     for file in written:
         click.echo(file)
@@ -129,11 +139,15 @@ def circuitscape(config: Path) -> None:
 
 @click.command("omniscape")
 @click.argument("config", type=click.Path(path_type=Path))
-def omniscape(config: Path) -> None:
+@click.option("--estimate", is_flag=True, help=ESTIMATE)
+def omniscape(config: Path, estimate: bool) -> None:
     """Run an Omniscape INI file unchanged and write the output files it asks for."""
-    from linkways.studies.omniscape_ini import run_omniscape
+    from linkways.studies.omniscape_ini import estimate_omniscape, run_omniscape
 
-    with _progress_bar("omniscape"):
+    if estimate:
+        click.echo(estimate_omniscape(config))
+        return
+    with _resumable(Path(f".{config.name}.partial"), "omniscape"), _progress_bar("omniscape"):
         written = run_omniscape(config)
     for file in written:
         click.echo(file)
@@ -143,7 +157,12 @@ def _command(declared: Method) -> click.Command:
     options: list[click.Parameter] = [_input_option(i) for i in declared.inputs]
     options += [_parameter_option(p) for p in declared.parameters]
     options += [
-        click.Option(["--out"], required=True, type=click.Path(path_type=Path), help="Folder for the results."),
+        click.Option(
+            ["--out"],
+            required=not declared.has_estimate,
+            type=click.Path(path_type=Path),
+            help=f"Folder for the results{'; not needed with --estimate' if declared.has_estimate else ''}.",
+        ),
         click.Option(
             ["--crs"], multiple=True, metavar="INPUT=CRS", help="CRS of an input that has none or a wrong one."
         ),
@@ -152,9 +171,19 @@ def _command(declared: Method) -> click.Command:
         click.Option(["--gpkg"], is_flag=True, help="Write features as GeoPackage instead of GeoParquet."),
         click.Option(["--dask"], metavar="ADDRESS", help="Use the Dask cluster whose scheduler answers here."),
     ]
+    if declared.has_estimate:
+        options.append(click.Option(["--estimate"], is_flag=True, help=ESTIMATE))
 
     def run(**given: Any) -> None:
-        _run_method(declared, given)
+        if given.get("estimate"):
+            _estimate_method(declared, given)
+            return
+        if given["out"] is None:
+            raise click.MissingParameter(param_type="option", param_hint="'--out'")
+        out = given["out"].resolve()
+        # removed only when the results are written, so that a full disk there costs no work
+        with _resumable(out.with_name(f".{out.name}.partial"), declared.id, declared.version):
+            _run_method(declared, given)
 
     text = f"{declared.summary}\n\n{declared.description}"
     if declared.references:
@@ -197,29 +226,49 @@ def _run_method(declared: Method, given: Mapping[str, Any]) -> None:
     from linkways.spatial import recording
     from linkways.workers import on_cluster
 
-    parameters = {
-        p.name: p.parse(given[f"par_{p.name}"], declared.id)
-        for p in declared.parameters
-        if given[f"par_{p.name}"] is not None
-    }
-    crs, layers = (_pairs(given[key], key, declared) for key in ("crs", "layer"))
+    parameters = _parameters(declared, given)
     _refuse_unwritable(given["out"])
     with recording() as notes, on_cluster(given["dask"]):
-        inputs = {}
-        for item in declared.inputs:
-            paths = given[f"in_{item.name}"]
-            if not paths:
-                continue
-            read = [
-                _read(item, path, crs.get(item.name), layers.get(item.name), given["bounds"])
-                for path in (paths if item.spec.many else [paths])
-            ]
-            inputs[item.name] = read if item.spec.many else read[0]
+        inputs = _inputs(declared, given)
         with _progress_bar(declared.id):
             result = declared.function(**inputs, **parameters)
     for sentence in notes:
         click.echo(f"Note: {sentence}", err=True)
     _write(declared, result, given["out"], gpkg=given["gpkg"])
+
+
+def _estimate_method(declared: Method, given: Mapping[str, Any]) -> None:
+    from linkways.spatial import recording
+
+    parameters = _parameters(declared, given)
+    with recording() as notes:
+        found = declared.estimate(**_inputs(declared, given), **parameters)
+    for sentence in notes:
+        click.echo(f"Note: {sentence}", err=True)
+    click.echo(found)
+
+
+def _parameters(declared: Method, given: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        p.name: p.parse(given[f"par_{p.name}"], declared.id)
+        for p in declared.parameters
+        if given[f"par_{p.name}"] is not None
+    }
+
+
+def _inputs(declared: Method, given: Mapping[str, Any]) -> dict[str, Any]:
+    crs, layers = (_pairs(given[key], key, declared) for key in ("crs", "layer"))
+    inputs = {}
+    for item in declared.inputs:
+        paths = given[f"in_{item.name}"]
+        if not paths:
+            continue
+        read = [
+            _read(item, path, crs.get(item.name), layers.get(item.name), given["bounds"])
+            for path in (paths if item.spec.many else [paths])
+        ]
+        inputs[item.name] = read if item.spec.many else read[0]
+    return inputs
 
 
 def _pairs(texts: tuple[str, ...], option: str, declared: Method) -> dict[str, str]:
@@ -243,7 +292,8 @@ def _read(
     if item.kind == "raster":
         classes = bool(getattr(item.spec, "classes", False))
         return spatial.read_raster(path, crs=crs, bounds=bounds, classes=classes)
-    if item.kind == "vector":
+    # the rows of a layer are a table with geometry
+    if item.kind == "vector" or layer is not None or spatial.holds_features(path):
         return spatial.read_vectors(path, crs=crs, layer=layer)
     return spatial.read_table(path)
 
@@ -301,6 +351,8 @@ def _write_parts(declared: Method, result: Any, folder: Path, *, gpkg: bool) -> 
             spatial.write_table(part, f"{stem}.csv")
         elif kind == "Figure":
             part.savefig(f"{stem}.png", dpi=150)
+        elif kind == "str":
+            Path(f"{stem}.html").write_text(part, encoding="utf-8")
         else:
             indicators[output.name] = {"value": part, "unit": output.unit, "doc": output.doc}
     if indicators:
@@ -311,25 +363,52 @@ def _write_parts(declared: Method, result: Any, folder: Path, *, gpkg: bool) -> 
 
 
 @contextmanager
+def _resumable(folder: Path, *owner: str | int) -> Iterator[None]:
+    """Keep finished parts of what is done inside in a folder until it is done; Ctrl-C tells what is kept."""
+    keeper = None
+    try:
+        with keep_in(folder, *owner) as keeper:
+            yield
+    except KeyboardInterrupt:
+        if keeper is None or not keeper.holds:
+            raise Stopped("stopped before anything was kept; run the same command again to start anew") from None
+        raise Stopped(
+            f"stopped; what was finished is kept in {folder}: run the same command again to go on from there"
+        ) from None
+
+
+@contextmanager
 def _progress_bar(title: str) -> Iterator[None]:
     if not sys.stderr.isatty():
         yield
         return
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, Progress, TextColumn
 
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.percentage:>3.0f}%"),
-        TimeRemainingColumn(),
-    )
+    columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"), _left_column()
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(title, total=1.0)
-        with reporting_progress(
-            lambda done, what: bar.update(task, completed=done, description=f"{title}: {what}" if what else title)
-        ):
+        left = TimeLeft()
+        task = bar.add_task(title, total=1.0, left=left.seconds)
+
+        def follow(done: float, what: str) -> None:
+            bar.update(task, completed=done, description=f"{title}: {what}" if what else title)
+
+        with reporting_progress(follow, left):
             yield
+
+
+def _left_column() -> Any:
+    """The time left of a bar, from its field ``left`` (asked as it runs down); once it is full what it took."""
+    from rich.progress import ProgressColumn, Task
+    from rich.text import Text
+
+    class LeftColumn(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            if task.finished:
+                return Text(clock_words(task.finished_time), style="progress.elapsed")
+            return Text(f"{clock_words(task.fields['left']())} left", style="progress.remaining")
+
+    return LeftColumn()
 
 
 # --- studies -----------------------------------------------------------------------------------------------------
@@ -483,13 +562,13 @@ def _run_display() -> Iterator[Any]:
         yield _tell_event
         return
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, Progress, TextColumn
 
     columns = (
         TextColumn("{task.description:<44}"),
         BarColumn(),
         TextColumn("{task.percentage:>3.0f}%"),
-        TimeElapsedColumn(),
+        _left_column(),
     )
     with Progress(*columns, console=Console(stderr=True)) as bar:
         tasks: dict[str, Any] = {}
@@ -499,12 +578,23 @@ def _run_display() -> Iterator[Any]:
                 bar.console.print("stopping ..." if event.kind == "stopping" else "writing the report ...")
                 return
             if event.step not in tasks:
-                tasks[event.step] = bar.add_task(event.step, total=1.0)
-            done = 1.0 if event.kind in ("finished", "reused") else event.done
+                tasks[event.step] = bar.add_task(event.step, total=1.0, left=lambda: None)
+            ended = event.kind in ("finished", "reused")
             words = {"reused": "kept from before", "failed": "failed"}.get(event.kind, event.what)
-            bar.update(tasks[event.step], completed=done, description=f"{event.step}: {words}" if words else event.step)
+            bar.update(
+                tasks[event.step],
+                completed=1.0 if ended else event.done,
+                description=f"{event.step}: {words}" if words else event.step,
+                left=_running_down(event.seconds_left),
+            )
 
         yield follow
+
+
+def _running_down(seconds: float | None) -> Callable[[], float | None]:
+    """The seconds that are left of so many now, whenever it is asked."""
+    end = time.monotonic() + (seconds or 0.0)
+    return lambda: None if seconds is None else max(0.0, end - time.monotonic())
 
 
 def _tell_event(event: Any) -> None:

@@ -1,9 +1,9 @@
 """How a method declares itself, and the registry of all methods.
 
 A method is a typed Python function. Its annotations carry the declaration: inputs are annotated with `Raster`,
-`Vector` or `Table`, parameters with `Param`, the parts of the result with `Layer`, `TableOf`, `Indicator` or
-`Figure`. From this one declaration come the checked function, the command line, the study step, the JSON Schema
-and the reference page.
+`Vector` or `Table`, parameters with `Param`, the parts of the result with `Layer`, `TableOf`, `Indicator`,
+`Figure` or `Document`. From this one declaration come the checked function, the command line, the study step,
+the JSON Schema and the reference page.
 
 Methods are written without ``from __future__ import annotations``: the declaration reads the annotations as they
 are, and quoted names inside ``Annotated`` keep heavy packages out of the import.
@@ -18,13 +18,18 @@ import pkgutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, fields, is_dataclass
-from typing import Annotated, Any, Literal, ParamSpec, TypeVar, get_args, get_origin
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import TYPE_CHECKING, Annotated, Any, Literal, ParamSpec, TypeVar, get_args, get_origin
 
 from linkways.errors import LinkwaysError, nearest
 from linkways.parameters import Param, Parameter
+from linkways.time_left import TimeLeft
+
+if TYPE_CHECKING:
+    from linkways.estimates import Estimate
 
 __all__ = [
+    "Document",
     "Figure",
     "Indicator",
     "Input",
@@ -37,10 +42,13 @@ __all__ = [
     "Table",
     "TableOf",
     "Vector",
+    "estimate_of",
     "find_method",
+    "mark_taken_over",
     "method",
     "methods",
     "progress",
+    "progress_between",
     "reporting_progress",
 ]
 
@@ -57,6 +65,7 @@ ROOMS = (
 
 P = ParamSpec("P")
 R = TypeVar("R")
+EstimateFunction = Callable[[dict[str, Any]], "Estimate"]
 
 
 # --- what an author writes -----------------------------------------------------------
@@ -133,6 +142,14 @@ class Figure:
     name: str = ""
 
 
+@dataclass(frozen=True)
+class Document:
+    """A page in the result: the text of a self-contained HTML file."""
+
+    doc: str
+    name: str = ""
+
+
 # --- what is read from it ------------------------------------------------------------
 
 
@@ -155,7 +172,7 @@ class Output:
     """One declared part of a method's result."""
 
     name: str
-    kind: Literal["layer", "table", "indicator", "figure"]
+    kind: Literal["layer", "table", "indicator", "figure", "document"]
     doc: str
     unit: str = ""
 
@@ -191,11 +208,28 @@ class Method:
             return {self.outputs[0].name: result}
         return {out.name: getattr(result, out.name) for out in self.outputs}
 
+    @property
+    def has_estimate(self) -> bool:
+        """Whether it can tell what a call would take; see `estimate_of`."""
+        return self.id in _ESTIMATES
+
+    def estimate(self, *args: Any, **kwargs: Any) -> Estimate:
+        """Seconds and memory that a call with the same arguments would take, from a measured sample of it.
+
+        Raises LinkwaysError for arguments that the method itself refuses, and where it has no estimate.
+        """
+        if not self.has_estimate:
+            raise LinkwaysError(
+                f"{self.id} cannot tell beforehand what it takes; those that can: {', '.join(sorted(_ESTIMATES))}"
+            )
+        return _ESTIMATES[self.id](_checked_arguments(self, args, kwargs).arguments)
+
     def schema(self) -> dict[str, Any]:
         """The whole declaration as plain data; the parameters as JSON Schema."""
         return {
             "id": self.id,
             "version": self.version,
+            "estimate": self.has_estimate,
             "summary": self.summary,
             "description": self.description,
             "inputs": {i.name: _input_data(i) for i in self.inputs},
@@ -219,18 +253,10 @@ def method(id: str, *, references: Sequence[str] = (), version: int = 1) -> Call
 
     def declare(function: Callable[P, R]) -> Callable[P, R]:
         declared = _read_declaration(id, function, tuple(references), version)
-        signature = inspect.signature(function)
 
         @functools.wraps(function)
         def checked(*args: P.args, **kwargs: P.kwargs) -> R:
-            try:
-                bound = signature.bind(*args, **kwargs)
-            except TypeError as error:
-                raise TypeError(f"{id}: {error}") from None
-            bound.apply_defaults()
-            from linkways.arguments import check_arguments
-
-            check_arguments(declared, bound.arguments)
+            bound = _checked_arguments(declared, args, kwargs)
             return function(*bound.args, **bound.kwargs)
 
         checked.__doc__ = _full_docstring(declared)
@@ -241,7 +267,36 @@ def method(id: str, *, references: Sequence[str] = (), version: int = 1) -> Call
     return declare
 
 
+def estimate_of(function: Callable[..., Any]) -> Callable[[EstimateFunction], EstimateFunction]:
+    """Declare how the time and memory of a method are foreseen: by the decorated function.
+
+    It gets the method's arguments by name, checked, and measures a sample of the work (see `linkways.estimates`). From
+    this come ``declaration.estimate(...)``, the option ``--estimate`` and the flag in the schema.
+    """
+    id: str = function.declaration.id  # type: ignore[attr-defined]
+
+    def declare(estimate: EstimateFunction) -> EstimateFunction:
+        _ESTIMATES[id] = estimate
+        return estimate
+
+    return declare
+
+
+def _checked_arguments(declared: Method, args: tuple[Any, ...], kwargs: dict[str, Any]) -> inspect.BoundArguments:
+    """The arguments of a call by name, defaults filled in, checked against the declaration."""
+    try:
+        bound = inspect.signature(declared.function).bind(*args, **kwargs)
+    except TypeError as error:
+        raise TypeError(f"{declared.id}: {error}") from None
+    bound.apply_defaults()
+    from linkways.arguments import check_arguments
+
+    check_arguments(declared, bound.arguments)
+    return bound
+
+
 _REGISTRY: dict[str, Method] = {}
+_ESTIMATES: dict[str, EstimateFunction] = {}
 
 
 def methods() -> dict[str, Method]:
@@ -264,7 +319,18 @@ def find_method(id: str) -> Method:
 
 # --- progress ------------------------------------------------------------------------
 
-_PROGRESS: ContextVar[Callable[[float, str], None] | None] = ContextVar("linkways_progress", default=None)
+
+@dataclass(frozen=True)
+class _Watch:
+    """Who watches the running method, and which stretch of the whole is told of just now."""
+
+    watcher: Callable[[float, str], None]
+    time_left: TimeLeft
+    first: float = 0.0
+    last: float = 1.0
+
+
+_PROGRESS: ContextVar[_Watch | None] = ContextVar("linkways_progress", default=None)
 
 
 def progress(done: float, what: str = "") -> None:
@@ -272,19 +338,43 @@ def progress(done: float, what: str = "") -> None:
 
     The watcher may cancel the method by raising from here.
     """
-    watcher = _PROGRESS.get()
-    if watcher is not None:
-        watcher(min(max(done, 0.0), 1.0), what)
+    watch = _PROGRESS.get()
+    if watch is not None:
+        whole = watch.first + (watch.last - watch.first) * min(max(done, 0.0), 1.0)
+        watch.time_left.tell(whole)
+        watch.watcher(whole, what)
 
 
 @contextmanager
-def reporting_progress(watcher: Callable[[float, str], None]) -> Iterator[None]:
-    """Call ``watcher(done, what)`` for every `progress` inside the block."""
-    token = _PROGRESS.set(watcher)
+def progress_between(first: float, last: float) -> Iterator[None]:
+    """What is told as 0 to 1 inside the block is ``first`` to ``last`` of the work around it."""
+    watch = _PROGRESS.get()
+    if watch is None:
+        yield
+        return
+    start, span = watch.first, watch.last - watch.first
+    token = _PROGRESS.set(replace(watch, first=start + first * span, last=start + last * span))
     try:
         yield
     finally:
         _PROGRESS.reset(token)
+
+
+@contextmanager
+def reporting_progress(watcher: Callable[[float, str], None], time_left: TimeLeft | None = None) -> Iterator[None]:
+    """Call ``watcher(done, what)`` for every `progress` inside the block; ``time_left`` hears of it before."""
+    token = _PROGRESS.set(_Watch(watcher, time_left or TimeLeft()))
+    try:
+        yield
+    finally:
+        _PROGRESS.reset(token)
+
+
+def mark_taken_over(taken_over: bool) -> None:
+    """Say whether the progress told from now on was made by an earlier run, so that the time left leaves it out."""
+    watch = _PROGRESS.get()
+    if watch is not None:
+        watch.time_left.taken_over = taken_over
 
 
 # --- reading a declaration -----------------------------------------------------------
@@ -329,11 +419,12 @@ def _annotated(id: str, name: str, annotation: Any) -> tuple[Any, Any]:
     return kind, meta
 
 
-_OUTPUT_KINDS: dict[type, Literal["layer", "table", "indicator", "figure"]] = {
+_OUTPUT_KINDS: dict[type, Literal["layer", "table", "indicator", "figure", "document"]] = {
     Layer: "layer",
     TableOf: "table",
     Indicator: "indicator",
     Figure: "figure",
+    Document: "document",
 }
 
 

@@ -343,6 +343,50 @@ def test_a_problem_that_stalls_is_solved_directly():
     assert v[0, 0] - v[59, 59] == pytest.approx(expected, rel=1e-8)
 
 
+def test_where_multigrid_is_weak_the_direct_solver_reaches_the_tolerance_and_tells_its_residual():
+    """Two kinds of ground 1e6 apart cell by cell, rook edges of mean resistance: 300 iterations are too few."""
+    raster = np.random.default_rng(6).choice([1.0, 1e6], (130, 110))
+    hierarchy = build_hierarchy(raster_stencil(raster, average="resistance", neighbours=4))
+    solution = solve(hierarchy, pair_sources((0, 0), (129, 109)), tolerance=1e-8)
+    assert solution.iterations[0] == 0
+    assert solution.converged.all()
+    expected, _ = resistance_by_hand(raster, "resistance", 4, (0, 0), (129, 109))
+    v = solution.voltages[0]
+    assert v[0, 0] - v[129, 109] == pytest.approx(expected, rel=1e-8)
+    b = np.zeros(raster.size)
+    b[0], b[-1] = 1, -1
+    ends = np.array(list(edges_by_hand(raster, "resistance", 4)))
+    tail, head, c = ends[:, 0].astype(int), ends[:, 1].astype(int), ends[:, 2]
+    flow = c * (v.ravel()[tail] - v.ravel()[head])
+    np.subtract.at(b, tail, flow)
+    np.add.at(b, head, flow)
+    assert solution.residuals[0] == pytest.approx(np.linalg.norm(b) / np.sqrt(2), rel=1e-3)
+    assert solution.residuals[0] <= 1e-8
+
+
+@pytest.mark.parametrize("leak", [0.0, 0.5])
+def test_the_direct_solver_looks_at_nothing_but_the_components_that_are_fed(leak):
+    raster = np.random.default_rng(11).uniform(1, 9, (24, 31))
+    raster[:, 9] = raster[:, 21] = raster[13] = np.nan
+    ground = np.zeros(raster.shape)
+    ground[3, 15] = leak
+    hierarchy = build_hierarchy(raster_stencil(raster, ground=ground if leak else None))
+    ends = np.array([[0, 10], [12, 20], [0, 22], [12, 30]])
+    amperes = np.array([1.0, -1.0, 2.0, -2.0])
+    problems = Sources(np.array([0, 0, 1, 1]), ends[:, 0], ends[:, 1], amperes, 2)
+    direct = solve(hierarchy, problems, limit=0)
+    assert (direct.iterations == 0).all()
+    assert direct.converged.all()
+    iterated = solve(hierarchy, problems, tolerance=1e-12)
+    assert (iterated.iterations > 0).all()
+    for k, (one, two) in enumerate(ends.reshape(2, 2, 2).tolist()):
+        one, two = tuple(one), tuple(two)
+        inside = hierarchy.labels == hierarchy.labels[one]
+        assert (direct.voltages[k][~inside] == 0).all()
+        shift = [v[k] - (0.0 if leak and k == 0 else v[k][two]) for v in (direct.voltages, iterated.voltages)]
+        np.testing.assert_allclose(shift[0][inside], shift[1][inside], rtol=1e-8, atol=1e-10)
+
+
 def test_a_problem_too_large_for_the_direct_solver_is_reported_as_not_converged(monkeypatch):
     monkeypatch.setattr(multigrid, "DIRECT_CELLS", 100)
     hierarchy = build_hierarchy(raster_stencil(np.random.default_rng(6).uniform(1, 9, (60, 60))))

@@ -3,6 +3,7 @@
 import re
 import shutil
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -167,3 +168,23 @@ def test_fractions_of_protconn_sum_to_a_hundred(y2y):
     table = y2y.read("connected.fractions")
     total = table["ProtConn_Prot"] + table["ProtConn_Trans"] + table["ProtConn_Unprot"]
     assert total.to_numpy() == pytest.approx(100)
+
+
+@pytest.fixture(scope="module")
+def atlantic_forest(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("atlantic") / "run"
+    yield run_study(load_study("atlantic-forest"), folder)
+    shutil.rmtree(folder)
+
+
+def test_the_corridor_joins_the_two_large_fragments_within_its_area(atlantic_forest):
+    from scipy import ndimage
+
+    plan = atlantic_forest.read("corridor.plan")
+    forest, _ = ndimage.label(plan.values >= 2)
+    sizes = np.bincount(ndimage.label(plan.values == 2)[0].ravel())[1:]
+    fragments, _ = ndimage.label(plan.values == 2)
+    first, second = (np.argwhere(fragments == 1 + place)[0] for place in np.argsort(-sizes)[:2])
+    assert forest[tuple(first)] == forest[tuple(second)]
+    assert atlantic_forest.read("corridor.restored_ha") <= 1200
+    assert atlantic_forest.read("carbon.trees") == pytest.approx(2000 * atlantic_forest.read("corridor.restored_ha"))

@@ -1,6 +1,7 @@
 """Runs that are repeated, changed, stopped, killed or that fail: nothing runs twice, nothing is half-written."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -275,7 +276,9 @@ def test_the_lock_file_of_a_dead_process_does_not_lock(write: Write, calls: Coun
 
 # Starts a run in another process, whose methods tell on standard output that they run.
 PROGRAM = """
-import sys, types
+import signal, sys, types
+# a test run in the background of a shell ignores it, and so would this process
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from pathlib import Path
 from tests.studies.small_methods import small_methods
 from linkways.studies import load_study, run_study
@@ -346,6 +349,206 @@ def test_a_signal_stops_a_run_with_a_sentence(write: Write) -> None:
         words = process.stdout.read()
     assert words.startswith("refused stopped with 1 of 3 steps finished, which are kept in ")
 
+
+# --- inside a step -------------------------------------------------------------------
+
+WINDOWS = """
+linkways: 1
+inputs: {land: {path: wide.tif, licence: CC0}}
+steps:
+  - {id: double, method: corridors.test_double, inputs: {raster: land}}
+  - {id: flow, method: corridors.omnidirectional, inputs: {resistance: double}, parameters: {radius_cells: 4}}
+"""
+
+
+@pytest.fixture
+def often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything that is finished inside a step is written at once."""
+    from linkways import checkpoint
+
+    monkeypatch.setattr(checkpoint, "EVERY", 0.0)
+    monkeypatch.setattr(checkpoint, "SHARE", 1e9)
+
+
+@pytest.fixture
+def windows(write: Write, often: None) -> Path:
+    """A study whose second step has six batches of windows."""
+    from linkways.spatial import new_raster, write_raster
+
+    path = write(WINDOWS)
+    values = 10 ** np.random.default_rng(5).uniform(0, 2, (132, 70))
+    write_raster(new_raster(values, crs="EPSG:3035", cell_size=100.0), path.parent / "wide.tif")
+    return path
+
+
+@pytest.fixture
+def batches(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The batches of windows that are computed, by their first target."""
+    from linkways.corridors import _windows
+
+    computed: list[int] = []
+    real = _windows._run_batch
+
+    def run(work: Any, batch: Any) -> Any:
+        computed.append(int(batch[0]))
+        return real(work, batch)
+
+    monkeypatch.setattr(_windows, "_run_batch", run)
+    return computed
+
+
+def partial(path: Path) -> list[Path]:
+    """What is kept of unfinished steps."""
+    return sorted((path.parent / "out" / ".steps").glob("*.partial/*"))
+
+
+def stop_in_the_middle(path: Path, monkeypatch: pytest.MonkeyPatch, pause: float = 0.1) -> tuple[str, list[Event]]:
+    """Start the study and stop it after three of its six batches; returns what it said at last and its events."""
+    from linkways import workers
+
+    stop = threading.Event()
+    seen: list[Event] = []
+
+    def each(function: Any, shared: Any, items: Any, *, threads: Any = None) -> Any:
+        for n, item in enumerate(items):
+            yield function(shared, item)
+            time.sleep(pause)
+            if n == 1:
+                stop.wait(60)
+
+    def on_event(event: Event) -> None:
+        seen.append(event)
+        if event.kind == "progress" and event.step == "flow" and event.done > 0.47:  # two batches
+            stop.set()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(workers, "each", each)
+        with pytest.raises(RunStopped) as caught:
+            go(path, on_event=on_event, stop=stop)
+    return str(caught.value), seen
+
+
+def maps(run: Any) -> list[np.ndarray]:
+    return [run.read(f"flow.{name}").values for name in ("current", "flow_potential", "normalised")]
+
+
+def fresh_maps(path: Path) -> list[np.ndarray]:
+    return maps(run_study(load_study(path), path.parent / "fresh"))
+
+
+def test_a_stopped_step_goes_on_from_its_finished_windows(
+    windows: Path, calls: Counter[str], batches: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopped, _ = stop_in_the_middle(windows, monkeypatch)
+    assert re.search(r"stopped with 1 of 2 steps finished, .* with what was finished of flow; run the", stopped)
+    assert len(partial(windows)) == 1
+    first = batches.copy()
+    assert len(first) == 3
+    batches.clear()
+    seen: list[Event] = []
+    run = go(windows, on_event=seen.append)
+    assert len(batches) == 3
+    assert not set(first) & set(batches)
+    assert calls["double"] == 1
+    assert not partial(windows)
+    assert not leftovers(windows.parent / "out")
+    assert any("went on from what an earlier run had finished" in line for line in run.record["steps"][1]["log"])
+    told = [event for event in seen if event.kind == "progress" and event.step == "flow"]
+    assert told[0].done > 0.3
+    for one, other in zip(maps(run), fresh_maps(windows), strict=True):
+        assert one.tobytes() == other.tobytes()
+
+
+def test_a_killed_step_goes_on_from_its_finished_windows(
+    windows: Path, calls: Counter[str], batches: list[int]
+) -> None:
+    before = """
+from linkways import checkpoint, workers
+from linkways.corridors import _windows
+checkpoint.EVERY, checkpoint.SHARE = 0.0, 1e9
+real = _windows._run_batch
+def run_batch(work, batch):
+    found = real(work, batch)
+    print("batch", batch[0], flush=True)
+    return found
+_windows._run_batch = run_batch
+def each(function, shared, items, *, threads=None):
+    for n, item in enumerate(items):
+        if n == 3:
+            print("three are done", flush=True)
+            import time
+            time.sleep(100)
+        yield function(shared, item)
+workers.each = each
+"""
+    with start(windows, before) as process:
+        assert process.stdout is not None
+        told: list[str] = []
+        while "three are done\n" not in told:
+            told.append(process.stdout.readline())
+        process.send_signal(signal.SIGKILL)
+    done = [int(line.split()[1]) for line in told if line.startswith("batch")]
+    assert len(done) == 3
+    assert len(partial(windows)) == 1
+    run = go(windows)
+    assert len(batches) == 3
+    assert not set(done) & set(batches)
+    assert not calls["double"]
+    assert not partial(windows)
+    for one, other in zip(maps(run), fresh_maps(windows), strict=True):
+        assert one.tobytes() == other.tobytes()
+
+
+@pytest.mark.parametrize("how", ["another parameter", "another input", "afresh", "damaged"])
+def test_what_is_kept_of_a_step_serves_only_that_very_step(
+    how: str, windows: Path, calls: Counter[str], batches: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop_in_the_middle(windows, monkeypatch)
+    kept = partial(windows)
+    assert len(kept) == 1
+    batches.clear()
+    if how == "damaged":
+        kept[0].write_bytes(kept[0].read_bytes()[:-1000])
+    settings = {"another parameter": {"flow.radius_cells": "5"}, "another input": {"double.factor": "3"}}.get(how, {})
+    go(windows, settings=settings, fresh=how == "afresh")
+    assert len(batches) == 6
+    assert not partial(windows)
+
+
+def test_events_tell_the_time_left_of_a_step_and_a_resumed_one_is_not_fooled(
+    windows: Path, calls: Counter[str], batches: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, seen = stop_in_the_middle(windows, monkeypatch, pause=1.0)
+    told = [event for event in seen if event.step == "flow" and event.kind == "progress"]
+    assert told[0].seconds_left is None
+    assert told[-1].seconds_left is not None
+    assert told[-1].seconds_left > 0
+    assert all(event.seconds_left is None for event in seen if event.kind != "progress")
+    seen.clear()
+    go(windows, on_event=seen.append)
+    resumed = next(event for event in seen if event.step == "flow" and event.kind == "progress")
+    assert resumed.done > 0.5
+    # nothing of this run's own speed is known yet
+    assert resumed.seconds_left is None
+
+
+def test_of_two_equal_steps_the_first_result_stays_where_others_may_be_reading_it(tmp_path: Path) -> None:
+    from linkways.method import find_method
+    from linkways.spatial import new_raster
+    from linkways.studies.store import Store
+
+    declared = find_method("corridors.cost_distance")
+    layer = next(output.name for output in declared.outputs)
+    store = Store(tmp_path / ".steps")
+    raster = new_raster(np.ones((2, 2)), crs="EPSG:3035", cell_size=100.0)
+    first = store.keep("key", declared, {layer: raster}, {"log": []}, [])
+    stamp = (first.folder / f"{layer}.tif").stat().st_ino
+    second = store.keep("key", declared, {layer: raster}, {"log": []}, [])
+    assert (second.folder / f"{layer}.tif").stat().st_ino == stamp
+    assert not list(store.folder.glob("tmp-*"))
+
+
+# --- a full disk ---------------------------------------------------------------------
 
 # A file system of 300 kB of its own, seen by the program alone; what is left on it is listed before it goes.
 SMALL_DISK = (

@@ -24,7 +24,7 @@ multigrid does not bring to its tolerance is done again by nested dissection.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal, cast
@@ -32,6 +32,7 @@ from typing import Literal, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from linkways.checkpoint import kept_each
 from linkways.corridors._circuit_graph import Graph, graph_of_branches
 from linkways.corridors._circuit_maps import NodeBranches, branches_of_nodes, current_map, rim_of
 from linkways.corridors._circuit_responses import Responses
@@ -122,6 +123,11 @@ class Circuit:
     @property
     def shape(self) -> tuple[int, int]:
         return self.stencil.shape
+
+    @property
+    def content(self) -> tuple[object, ...]:
+        """All that decides its voltages and currents; how many threads work on them does not."""
+        return self.stencil, self.shorted, self.tolerance, self.graph_cells
 
     @cached_property
     def nodes(self) -> NDArray[np.bool_]:
@@ -258,16 +264,16 @@ class Circuit:
         last = {int(name): n for n, name in enumerate(label)}
         reference = np.array([last[int(name)] for name in label], np.intp)
         solved = np.flatnonzero(reference != np.arange(len(cells)))
-        voltages = _room_for(len(cells), self.shape)
-        step = 4 * max(1, self.threads)
-        worst = 0.0
-        for first in range(0, len(solved), step):
-            progress(first / len(solved), f"focal node {first + 1} of {len(solved)}")
-            chosen = solved[first : first + step]
+
+        def sources(chosen: Indices) -> Sources:
             ends = np.concatenate([chosen, reference[chosen]])
             problem = np.tile(np.arange(len(chosen)), 2)
-            sources = Sources(problem, rows[ends], columns[ends], np.repeat([1.0, -1.0], len(chosen)), len(chosen))
-            part = self._solve(self.hierarchy, sources)
+            return Sources(problem, rows[ends], columns[ends], np.repeat([1.0, -1.0], len(chosen)), len(chosen))
+
+        voltages = _room_for(len(cells), self.shape)
+        worst = 0.0
+        parts = self._solve_in_turn(solved, lambda: self.hierarchy, sources, (self.stencil, cells), "focal node")
+        for chosen, part in parts:
             worst = max(worst, float(part.residuals.max()))
             for voltage, s in zip(part.voltages, chosen, strict=True):
                 shift = voltage[rows[reference[s]], columns[reference[s]]]
@@ -315,19 +321,18 @@ class Circuit:
     def _solve_harmonic(
         self, hierarchy: Hierarchy, branches: NodeBranches, tied: NDArray[np.bool_], solved: Indices, out: Floats
     ) -> float:
-        worst, step = 0.0, 4 * max(1, self.threads)
         free = ~tied.reshape(-1)[branches.outside]
-        for first in range(0, len(solved), step):
-            progress(first / len(solved), f"node {first + 1} of {len(solved)}")
-            chosen = solved[first : first + step]
+
+        def sources(chosen: Indices) -> Sources:
             number = np.full(len(branches), -1, np.intp)
             number[chosen] = np.arange(len(chosen))
             used = free & (number[branches.node] >= 0)
             row, column = np.divmod(branches.outside[used], self.shape[1])
-            sources = Sources(
-                number[branches.node[used]], row, column, branches.conductance[used], len(chosen)
-            )  # fmt: skip
-            part = self._solve(hierarchy, sources)
+            return Sources(number[branches.node[used]], row, column, branches.conductance[used], len(chosen))
+
+        worst = 0.0
+        parts = self._solve_in_turn(solved, lambda: hierarchy, sources, (self.stencil, tied, branches), "node")
+        for chosen, part in parts:
             worst = max(worst, float(part.residuals.max()))
             for voltage, n in zip(part.voltages, chosen, strict=True):
                 out[n] = voltage
@@ -464,6 +469,37 @@ class Circuit:
         fed[0] = False
         return np.asarray(fed[labels])
 
+    def _solve_in_turn(
+        self,
+        solved: Indices,
+        hierarchy: Callable[[], Hierarchy],
+        sources: Callable[[Indices], Sources],
+        content: tuple[object, ...],
+        what: str,
+    ) -> Iterator[tuple[Indices, Solution]]:
+        """Solve for these nodes, a few at once; each few with their voltages and residuals.
+
+        ``content`` decides, with the nodes, the sources; finished solves are kept where a folder is given for that.
+        """
+        many, step = len(solved), 4 * max(1, self.threads)
+        if not many:
+            return
+        chunks = [solved[first : first + step] for first in range(0, many, step)]
+        progress(0.0, f"{what} 1 of {many}")
+        found = kept_each(
+            f"circuit, each {what}",
+            (content, solved, step, self.tolerance),
+            chunks,
+            lambda left: (self._solve(hierarchy(), sources(chosen)) for chosen in left),
+            pack=lambda part: {"voltages": part.voltages, "residuals": part.residuals},
+            unpack=lambda kept: _solution(kept["voltages"], kept["residuals"]),
+        )
+        done = 0
+        for chosen, part in zip(chunks, found, strict=True):
+            yield chosen, part
+            done += len(chosen)
+            progress(done / many, f"{what} {min(done + 1, many)} of {many}")
+
     def _solve(self, hierarchy: Hierarchy, sources: Floats | Sources) -> Solution:
         part = solve(hierarchy, sources, tolerance=self.tolerance, threads=self.threads)
         for k in np.flatnonzero(~part.converged):
@@ -485,6 +521,12 @@ class Circuit:
                 "check the raster for resistances that span too many orders of magnitude"
             )
         return voltage, residual
+
+
+def _solution(voltages: Floats, residuals: Floats) -> Solution:
+    """A solution that was kept: how many iterations it took is not."""
+    many = len(residuals)
+    return Solution(voltages, residuals, np.zeros(many, np.intp), np.ones(many, bool))
 
 
 def _dense(sources: Floats | Sources, problem: int, shape: tuple[int, int]) -> Floats:

@@ -12,12 +12,13 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from linkways.checkpoint import kept_each, resumed
 from linkways.corridors._circuit import FACTOR_CELLS, FACTOR_TERMINALS, Circuit
 from linkways.corridors._circuit_maps import rim_of
 from linkways.corridors._circuit_network import resolve_nodes
 from linkways.corridors._circuit_regions import region_pairs
 from linkways.corridors._circuit_responses import Responses
-from linkways.method import progress
+from linkways.method import progress, progress_between
 
 __all__ = [
     "Flows",
@@ -38,6 +39,7 @@ Visit = Callable[[tuple[int, ...], Floats, Floats], None]
 """Called with the focal nodes of one case (a pair, or one node), its voltages and its currents (rows, columns)."""
 FEW_PAIRS = 3  # fewer pairs of regions are solved each on its own
 TOGETHER = 8  # maps by one back-substitution
+PAIR_TIME, VISIT_TIME = 1 / 30, 1 / 10  # of a solve: adding a pair's current, and a pair's maps one by one
 Conflicts = Literal["keepall", "rmvsrc", "rmvgnd", "rmvall"]
 
 
@@ -65,6 +67,10 @@ class _Sums:
     @classmethod
     def of(cls, circuit: Circuit) -> _Sums:
         return cls(np.zeros(circuit.shape), np.zeros(circuit.shape))
+
+    @property
+    def arrays(self) -> dict[str, NDArray[np.generic]]:
+        return {"cumulative": self.cumulative, "maximum": self.maximum}
 
     def add(self, current: Floats) -> None:
         self.cumulative += current
@@ -101,16 +107,19 @@ def _pairs_at_once(
     resistance = np.full((n, n), np.nan)
     np.fill_diagonal(resistance, 0.0)
     sums = _Sums.of(circuit)
-    responses = circuit.drive([nodes[k] for k in alive])
     chosen = wanted[np.ix_(alive, alive)] | np.eye(len(alive), dtype=bool)
-    resistance[np.ix_(alive, alive)] = np.where(chosen, responses.resistances, np.nan)
     s, t = np.nonzero(np.triu(chosen, 1))
+    rest = len(s) * (maps * PAIR_TIME + (visit is not None) * VISIT_TIME)
+    solved = len(alive) / max(len(alive) + rest, 1)
+    with progress_between(0.0, solved):
+        responses = circuit.drive([nodes[k] for k in alive])
+    resistance[np.ix_(alive, alive)] = np.where(chosen, responses.resistances, np.nan)
     if maps:
         cumulative, maximum = responses.current_sums(np.column_stack([s, t]), at_focal=at_focal)
         sums = _Sums(cumulative, maximum)
     if visit is not None:
         for done, (a, b) in enumerate(zip(s.tolist(), t.tolist(), strict=True)):
-            progress(done / len(s), f"map {done + 1} of {len(s)}")
+            progress(solved + (1 - solved) * done / len(s), f"map {done + 1} of {len(s)}")
             if np.isfinite(responses.resistances[a, b]):
                 visit(
                     (int(alive[a]), int(alive[b])),
@@ -124,27 +133,67 @@ def _pairs_in_turn(
     circuit: Circuit, nodes: Cells, wanted: NDArray[np.bool_], alive: Indices, at_focal: bool, maps: bool,
     visit: Visit | None,
 ) -> Flows:  # fmt: skip
-    n = len(nodes)
-    resistance = np.full((n, n), np.nan)
-    np.fill_diagonal(resistance, 0.0)
-    sums, worst = _Sums.of(circuit), 0.0
     pairs = [(int(a), int(b)) for a in alive for b in alive if a < b and wanted[a, b]]
     drawn = maps or visit is not None
-    for done, ((a, b), found) in enumerate(_pair_solutions(circuit, nodes, pairs, drawn)):
-        progress(done / len(pairs), f"pair {done + 1} of {len(pairs)}")
-        worst = max(worst, found.residual)
-        resistance[a, b] = resistance[b, a] = found.resistance
+    content = (circuit.content, nodes, pairs, drawn, at_focal)
+    sums = _PairSums(circuit, nodes, at_focal)
+    what = "pair {} of {}".format
+
+    def solve(left: list[tuple[int, int]]) -> Iterator[_PairSolution]:
+        return _pair_solutions(circuit, nodes, pairs, drawn, left)
+
+    if visit is None:
+        with resumed("circuit, pairs of regions", content, sums.arrays) as kept:
+            progress(kept.first / max(len(pairs), 1), what(kept.first, len(pairs)))
+            left = pairs[kept.first :]
+            for done, (pair, found) in enumerate(zip(left, solve(left), strict=True), kept.first + 1):
+                sums.add(pair, found)
+                kept.keep(done)
+                progress(done / len(pairs), what(done, len(pairs)))
+        return sums.flows()
+    solutions = kept_each(
+        "circuit, maps of pairs of regions", content, pairs, solve, pack=_PairSolution.pack, unpack=_PairSolution.unpack
+    )
+    for done, (pair, found) in enumerate(zip(pairs, solutions, strict=True), 1):
+        current = sums.add(pair, found)
+        if current is not None and found.voltage is not None:
+            visit(pair, found.voltage, current)
+        progress(done / len(pairs), what(done, len(pairs)))
+    return sums.flows()
+
+
+class _PairSums:
+    """What pairs that are solved one by one add up to; all of it lies in arrays, which can be kept."""
+
+    def __init__(self, circuit: Circuit, nodes: Cells, at_focal: bool) -> None:
+        self.circuit, self.nodes, self.at_focal = circuit, nodes, at_focal
+        self.sums = _Sums.of(circuit)
+        self.resistance = np.full((len(nodes), len(nodes)), np.nan)
+        np.fill_diagonal(self.resistance, 0.0)
+        self.worst = np.zeros(())
+
+    @property
+    def arrays(self) -> dict[str, NDArray[np.generic]]:
+        return {**self.sums.arrays, "resistance": self.resistance, "worst": self.worst}
+
+    def add(self, pair: tuple[int, int], found: _PairSolution) -> Floats | None:
+        """Add a pair and return its current, None where there is none to add."""
+        a, b = pair
+        self.worst[...] = max(float(self.worst), found.residual)
+        self.resistance[a, b] = self.resistance[b, a] = found.resistance
         if not np.isfinite(found.resistance) or found.voltage is None:
-            continue
-        own = circuit.tied([nodes[a], nodes[b]])
+            return None
+        own = self.circuit.tied([self.nodes[a], self.nodes[b]])
         # two regions that are one node carry no current
-        current = own.current(found.voltage) if found.resistance > 0 else np.zeros(circuit.shape)
-        if not at_focal:
-            current.reshape(-1)[_group_of(own, nodes[a])] = current.reshape(-1)[_group_of(own, nodes[b])] = 0.0
-        sums.add(current)
-        if visit is not None:
-            visit((a, b), found.voltage, current)
-    return Flows(resistance, sums.cumulative, sums.maximum, worst)
+        current = own.current(found.voltage) if found.resistance > 0 else np.zeros(self.circuit.shape)
+        if not self.at_focal:
+            for k in pair:
+                current.reshape(-1)[_group_of(own, self.nodes[k])] = 0.0
+        self.sums.add(current)
+        return current
+
+    def flows(self) -> Flows:
+        return Flows(self.resistance, self.sums.cumulative, self.sums.maximum, float(self.worst))
 
 
 @dataclass(frozen=True)
@@ -153,28 +202,45 @@ class _PairSolution:
     voltage: Floats | None
     residual: float
 
+    def pack(self) -> dict[str, NDArray[np.generic]]:
+        found: dict[str, NDArray[np.generic]] = {"numbers": np.array([self.resistance, self.residual])}
+        return found if self.voltage is None else {**found, "voltage": self.voltage}
+
+    @classmethod
+    def unpack(cls, kept: dict[str, Floats]) -> _PairSolution:
+        resistance, residual = kept["numbers"].tolist()
+        return cls(resistance, kept.get("voltage"), residual)
+
 
 def _pair_solutions(
-    circuit: Circuit, nodes: Cells, pairs: list[tuple[int, int]], drawn: bool
-) -> Iterator[tuple[tuple[int, int], _PairSolution]]:
-    """Pairs one by one: from one factorisation where there are several and it fits in memory, else each anew."""
+    circuit: Circuit, nodes: Cells, pairs: list[tuple[int, int]], drawn: bool, left: list[tuple[int, int]]
+) -> Iterator[_PairSolution]:
+    """Pairs one by one: from one factorisation where there are several and it fits in memory, else each anew.
+
+    Of all pairs those that are ``left``; how a pair is solved depends on all, not on which are left.
+    """
+    share = {pair: (n / len(pairs), (n + 1) / len(pairs)) for n, pair in enumerate(pairs)}
     used = sorted({k for pair in pairs for k in pair})
     rims = sum(len(rim_of(circuit.stencil, cells)) for cells in (*circuit.shorted, *(nodes[k] for k in used)))
     if len(pairs) < FEW_PAIRS or rims > FACTOR_TERMINALS or circuit.nodes.size > FACTOR_CELLS:
-        for a, b in pairs:
-            yield (a, b), _driven(circuit, nodes[a], nodes[b], drawn)
+        for pair in left:
+            with progress_between(*share[pair]):
+                found = _driven(circuit, nodes[pair[0]], nodes[pair[1]], drawn)
+            yield found
         return
     place = {k: n for n, k in enumerate(used)}
     regions = region_pairs(circuit, [nodes[k] for k in used])
-    for first in range(0, len(pairs), TOGETHER):
-        chosen = pairs[first : first + TOGETHER]
-        found = [regions.potentials(place[a], place[b]) for a, b in chosen]
-        joined = [n for n, one in enumerate(found) if one is not None and one[0] > 0] if drawn else []
+    for first in range(0, len(left), TOGETHER):
+        chosen = left[first : first + TOGETHER]
+        potentials = [regions.potentials(place[a], place[b]) for a, b in chosen]
+        joined = [n for n, one in enumerate(potentials) if one is not None and one[0] > 0] if drawn else []
         own = [(place[chosen[n][0]], place[chosen[n][1]]) for n in joined]
-        held = regions.voltages(own, [found[n][1] for n in joined]) if joined else ()  # type: ignore[index]
+        held = regions.voltages(own, [potentials[n][1] for n in joined]) if joined else ()  # type: ignore[index]
         maps = dict(zip(joined, held, strict=True))
-        for n, ((a, b), one) in enumerate(zip(chosen, found, strict=True)):
-            yield (a, b), _checked_pair(circuit, nodes[a], nodes[b], one, maps.get(n), drawn)
+        for n, ((a, b), one) in enumerate(zip(chosen, potentials, strict=True)):
+            with progress_between(*share[a, b]):
+                found = _checked_pair(circuit, nodes[a], nodes[b], one, maps.get(n), drawn)
+            yield found
 
 
 def _driven(circuit: Circuit, a: Indices, b: Indices, drawn: bool) -> _PairSolution:
@@ -224,7 +290,7 @@ def one_to_all(
         voltage = responses.one_to_all(at, grounds, float(own[at]))
         return voltage, float(voltage.flat[_first_cell(responses, at)] / own[at])
 
-    return _in_turn(circuit, nodes, wanted, strengths, case, at_focal, visit)
+    return _in_turn("one to all", circuit, nodes, wanted, strengths, case, at_focal, visit)
 
 
 def all_to_one(
@@ -242,30 +308,32 @@ def all_to_one(
             return None
         return responses.all_to_one(at, sources, [float(own[s]) for s in sources]), 0.0
 
-    return _in_turn(circuit, nodes, wanted, strengths, case, at_focal, visit)
+    return _in_turn("all to one", circuit, nodes, wanted, strengths, case, at_focal, visit)
 
 
 _Case = Callable[[Responses, int, Sequence[int], Floats], tuple[Floats, float] | None]
 
 
 def _in_turn(
-    circuit: Circuit, nodes: Cells, wanted: NDArray[np.bool_], strengths: Floats, case: _Case, at_focal: bool,
-    visit: Visit | None,
+    mode: str, circuit: Circuit, nodes: Cells, wanted: NDArray[np.bool_], strengths: Floats, case: _Case,
+    at_focal: bool, visit: Visit | None,
 ) -> Flows:  # fmt: skip
     alive = _alive(circuit, nodes)
     values, sums = np.full(len(nodes), np.nan), _Sums.of(circuit)
-    responses = circuit.drive([nodes[k] for k in alive])
+    solved = 1 / (1 + VISIT_TIME)
+    with progress_between(0.0, solved):
+        responses = circuit.drive([nodes[k] for k in alive])
     chosen, own = wanted[np.ix_(alive, alive)], strengths[alive]
     place = {int(number): at for at, number in enumerate(alive)}
-    for number in range(len(nodes)):
-        progress(number / len(nodes), f"focal node {number + 1} of {len(nodes)}")
+
+    def take(number: int) -> None:
         at = place.get(number, -1)
         others = [int(k) for k in np.flatnonzero(chosen[at]) if k != at] if at >= 0 else []
         found = case(responses, at, others, own) if others else None
         if found is None:
             if visit is not None:
                 visit((number,), np.zeros(circuit.shape), np.zeros(circuit.shape))
-            continue
+            return
         voltage, values[number] = found
         current = responses.current(voltage)
         if not at_focal:
@@ -274,6 +342,15 @@ def _in_turn(
         sums.add(current)
         if visit is not None:
             visit((number,), voltage, current)
+
+    content = (mode, circuit.content, nodes, wanted, strengths, at_focal)
+    # maps that are asked for one by one are made again; the solves that they follow from are kept
+    with resumed("circuit, nodes in turn", content, {**sums.arrays, "values": values}, keep=visit is None) as kept:
+        for number in range(kept.first, len(nodes)):
+            done = solved + (1 - solved) * number / len(nodes)
+            progress(done, f"map of focal node {number + 1} of {len(nodes)}")
+            take(number)
+            kept.keep(number + 1)
     return Flows(values, sums.cumulative, sums.maximum, responses.residual)
 
 

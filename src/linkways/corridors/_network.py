@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+import os
 import tempfile
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import astuple, dataclass, field
 from functools import cached_property
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from linkways.checkpoint import kept_each
 from linkways.corridors._landscape import CoreCells, Landscape, core_cells, core_table, refuse_unreachable
 from linkways.corridors._paths import Path, path_along
 from linkways.errors import LinkwaysError
@@ -22,7 +25,7 @@ if TYPE_CHECKING:
     import geopandas as gpd
     import xarray as xr
 
-__all__ = ["CoreFields", "Link", "Network", "build_network"]
+__all__ = ["CoreFields", "Link", "Network", "build_network", "field_bytes", "joinable_cores"]
 
 MEMORY_FOR_FIELDS = 128 * 2**20
 
@@ -72,7 +75,12 @@ class CoreFields:
         count = len(self.cores)
         between = np.full((count, count), math.inf)
         start = self.landscape.graph, self.cores.cells, self.limit
-        for index, found in enumerate(each(_field_of_core, start, range(count))):
+
+        def fields(left: list[int]) -> Iterator[_Field]:
+            return each(_field_of_core, start, left)
+
+        name = "cost distances of cores"
+        for index, found in enumerate(kept_each(name, start, range(count), fields, pack=_packed, unpack=_unpacked)):
             between[index], window, distance, direction = found
             self._windows.append(window)
             self._keep("distance", index, distance)
@@ -115,9 +123,15 @@ class CoreFields:
             self._folder = None
 
 
-def _field_of_core(
-    start: tuple[Any, tuple[np.ndarray, ...], float], index: int
-) -> tuple[np.ndarray, Window, np.ndarray, np.ndarray]:
+def field_bytes(cores: int, cells: int) -> float:
+    """Memory that the cost distances of all cores take: at work, and held until the network is closed."""
+    return 25.0 * cells * min(os.cpu_count() or 1, 8, cores) + min(9.0 * cells * cores, MEMORY_FOR_FIELDS)
+
+
+_Field = tuple[np.ndarray, Window, np.ndarray, np.ndarray]
+
+
+def _field_of_core(start: tuple[Any, tuple[np.ndarray, ...], float], index: int) -> _Field:
     """Least cost from one core to every core, and the distance and direction on the window it reached."""
     from linkways.kernels.cost_distance import cost_field_on_grid
 
@@ -127,6 +141,15 @@ def _field_of_core(
     row = np.array([flat[cells].min() for cells in cores])
     window = _reached(field.distance)
     return row, window, field.distance[window.slices].copy(), field.direction[window.slices].copy()
+
+
+def _packed(found: _Field) -> dict[str, np.ndarray]:
+    row, window, distance, direction = found
+    return {"row": row, "window": np.array(astuple(window)), "distance": distance, "direction": direction}
+
+
+def _unpacked(kept: dict[str, np.ndarray]) -> _Field:
+    return kept["row"], Window(*kept["window"].tolist()), kept["distance"], kept["direction"]
 
 
 def _reached(distance: np.ndarray) -> Window:
@@ -211,10 +234,7 @@ def build_network(
     """
     landscape = Landscape.of(resistance, neighbours)
     table = core_table(cores)
-    found = core_cells(landscape, table)
-    if len(found) < 2:
-        raise LinkwaysError("cores holds a single core area; give at least two to join")
-    found = refuse_unreachable(landscape, found, drop=unreachable == "drop")
+    found = joinable_cores(landscape, table, unreachable)
     limit = math.inf if max_cost is None else max_cost + beyond
     network = Network(landscape, found, CoreFields(landscape, found, limit))
     between = network.fields.compute()
@@ -234,6 +254,14 @@ def build_network(
         raise LinkwaysError(f"no link between the {len(found)} cores would {what}; raise max_cost or change the rule")
     _tell_left_out(found, network.links)
     return network
+
+
+def joinable_cores(landscape: Landscape, cores: gpd.GeoDataFrame, unreachable: str) -> CoreCells:
+    """The cells of at least two cores that can reach each other, or why there are none."""
+    found = core_cells(landscape, cores)
+    if len(found) < 2:
+        raise LinkwaysError("cores holds a single core area; give at least two to join")
+    return refuse_unreachable(landscape, found, drop=unreachable == "drop")
 
 
 def _tell_left_out(cores: CoreCells, links: list[Link]) -> None:

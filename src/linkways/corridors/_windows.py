@@ -153,28 +153,63 @@ def moving_windows(land: Landscape, windows: Windows) -> Maps:
     Windows are computed in batches of neighbours, side by side; each batch builds the edges of the area it covers once.
     The sums run in a fixed order, so that the maps do not depend on how many batches run at once.
     """
+    from linkways.checkpoint import resumed
     from linkways.workers import each
 
     refuse_unfit(land, windows)
     work = Work(land, windows)
-    targets = work.targets
-    current = np.zeros(land.conductance.shape)
-    potential = np.zeros(land.conductance.shape) if windows.potential else None
-    error, done, unmatched = 0.0, 0, 0
-    progress(0.0, f"{len(targets.rows)} windows")
-    for part in each(_run_batch, work, list(work.batches()), threads=windows.threads):
+    batches = list(work.batches())
+    sums = _Sums(land.conductance.shape, windows.potential)
+    content = land, replace(windows, threads=None)
+    with resumed("moving windows", content, sums.arrays) as kept:
+        total = len(work.targets.rows)
+        progress(sums.windows / total, f"window {sums.windows} of {total}" if kept.first else f"{total} windows")
+        left = batches[kept.first :]
+        for done, part in enumerate(each(_run_batch, work, left, threads=windows.threads), kept.first + 1):
+            sums.add(part)
+            kept.keep(done)
+            progress(sums.windows / total, f"window {sums.windows} of {total}")
+    if sums.unmatched:
+        note(f"{sums.unmatched} of {total} targets have no value of a condition in their block and received no current")
+    return Maps(sums.current, sums.potential, sums.windows, sums.error)
+
+
+class _Sums:
+    """What the windows so far add up to; all of it lies in arrays, which can be kept."""
+
+    def __init__(self, shape: tuple[int, int], potential: bool) -> None:
+        self.current = np.zeros(shape)
+        self.potential = np.zeros(shape) if potential else None
+        self._counts = np.zeros(2, np.int64)
+        self._error = np.zeros(())
+
+    @property
+    def arrays(self) -> dict[str, NDArray[np.generic]]:
+        found: dict[str, NDArray[np.generic]] = {
+            "current": self.current, "counts": self._counts, "error": self._error
+        }  # fmt: skip
+        return found if self.potential is None else {**found, "potential": self.potential}
+
+    @property
+    def windows(self) -> int:
+        return int(self._counts[0])
+
+    @property
+    def unmatched(self) -> int:
+        return int(self._counts[1])
+
+    @property
+    def error(self) -> float:
+        return float(self._error)
+
+    def add(self, part: _BatchMaps) -> None:
         rows, columns = part.current.shape
         place = np.s_[part.top : part.top + rows, part.left : part.left + columns]
-        current[place] += part.current
-        if potential is not None:
-            potential[place] += part.potential
-        error = max(error, part.error)
-        done += part.windows
-        unmatched += part.unmatched
-        progress(done / len(targets.rows), f"window {done} of {len(targets.rows)}")
-    if unmatched:
-        note(f"{unmatched} of {done} targets have no value of a condition in their block and received no current")
-    return Maps(current, potential, done, error)
+        self.current[place] += part.current
+        if self.potential is not None:
+            self.potential[place] += part.potential
+        self._counts += part.windows, part.unmatched
+        self._error[...] = max(self.error, part.error)
 
 
 # --- targets -------------------------------------------------------------------------------------------------

@@ -1,24 +1,27 @@
 """The spatial absorbing Markov chain: how long animals live, where they spend their time, and where they die."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 
 from linkways.corridors.cost_distance import Neighbours
 from linkways.corridors.current import Average
 from linkways.errors import LinkwaysError
-from linkways.method import Indicator, Layer, Param, Raster, TableOf, method, progress
+from linkways.method import Indicator, Layer, Param, Raster, TableOf, estimate_of, method, progress
 
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
     from linkways.corridors._landscape import Landscape
+    from linkways.estimates import Estimate
     from linkways.kernels.laplacian import Stencil
 
 __all__ = ["AbsorbingWalk", "absorbing_walk"]
+
+BYTES_OF_FACTOR = 850.0  # per cell
 
 
 @dataclass(frozen=True)
@@ -109,17 +112,7 @@ def absorbing_walk(
     <BLANKLINE>
            [[ 5.,  0.,  5.]]])
     """
-    from linkways.corridors._walks import walk_graph, walking_landscape
-
-    landscape = walking_landscape(resistance, neighbours)
-    passable = np.isfinite(landscape.resistance)
-    dying = _probability(landscape, absorption, "absorption")
-    staying = np.where(passable, 0.0, np.nan) if fidelity is None else _probability(landscape, fidelity, "fidelity")
-    _refuse_sums(dying, staying)
-    animals = _animals(landscape, sources)
-    graph = walk_graph(landscape.resistance, landscape.cells, average=average, neighbours=neighbours)
-    chain = _Chain.of(graph.affinity, dying, staying)
-    _refuse_immortal(chain.immortal)
+    landscape, animals, chain = _checked_chain(resistance, absorption, fidelity, sources, average, neighbours)
     progress(0.1, "solving for survival and visits")
     lives = chain.solve(animals)
     deaths = lives.visits * chain.absorption
@@ -135,6 +128,29 @@ def absorbing_walk(
         animals=total,
         life_expectancy=float((animals * lives.survival).sum() / total),
     )
+
+
+def _checked_chain(
+    resistance: "xr.DataArray",
+    absorption: "xr.DataArray",
+    fidelity: "xr.DataArray | None",
+    sources: "xr.DataArray | None",
+    average: Literal["resistance", "conductance"],
+    neighbours: Literal[4, 8],
+) -> tuple["Landscape", np.ndarray, "_Chain"]:
+    """The landscape, the animals at the start, and the chain."""
+    from linkways.corridors._walks import walk_graph, walking_landscape
+
+    landscape = walking_landscape(resistance, neighbours)
+    passable = np.isfinite(landscape.resistance)
+    dying = _probability(landscape, absorption, "absorption")
+    staying = np.where(passable, 0.0, np.nan) if fidelity is None else _probability(landscape, fidelity, "fidelity")
+    _refuse_sums(dying, staying)
+    animals = _animals(landscape, sources)
+    graph = walk_graph(landscape.resistance, landscape.cells, average=average, neighbours=neighbours)
+    chain = _Chain.of(graph.affinity, dying, staying)
+    _refuse_immortal(chain.immortal)
+    return landscape, animals, chain
 
 
 def _layer(landscape: "Landscape", values: np.ndarray, name: str, units: str) -> "xr.DataArray":
@@ -333,3 +349,26 @@ class _Chain:
                 alive = self.staying * alive + gather(self.edges, rate * alive)
             done = step
             yield step, alive[1:-1, 1:-1], dead
+
+
+# --- what it takes ---------------------------------------------------------------------------------------------
+
+
+@estimate_of(absorbing_walk)
+def _estimate(arguments: dict[str, Any]) -> "Estimate":
+    """The solution, and some of the steps, on thinned ground."""
+    from linkways.estimates import sampled, thinned
+
+    names = ("resistance", "absorption", "fidelity", "sources", "average", "neighbours")
+    landscape, _, _ = _checked_chain(*(arguments[name] for name in names))
+    passable = np.isfinite(landscape.resistance)
+    wanted = set(arguments["steps"] or ())
+    last = max(wanted, default=0)
+
+    def prepare(shape: tuple[int, int], count: int) -> Callable[[], AbsorbingWalk]:
+        fewer = thinned(arguments, shape, passable, peaks=("sources",)) | {"steps": [count - 1] if count > 1 else None}
+        return lambda: absorbing_walk(**fewer)
+
+    found = sampled(landscape.shape, prepare, items=last + 1, few=1, more=21, power=1.3)
+    cells = passable.size
+    return found.estimate((BYTES_OF_FACTOR + 16 * len(wanted)) * cells, f"{cells:,} cells, {last:,} steps")

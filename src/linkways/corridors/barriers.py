@@ -1,5 +1,6 @@
 """Where restoring a patch of ground would shorten least-cost links the most."""
 
+import itertools
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ import numpy as np
 from linkways.corridors.cost_distance import Neighbours
 from linkways.corridors.links import LinkRule, MaxCost, Nearest, Through, Unreachable
 from linkways.errors import LinkwaysError
-from linkways.method import Layer, Param, Raster, Vector, method, progress
+from linkways.method import Layer, Param, Raster, Vector, estimate_of, method, progress
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -18,10 +19,12 @@ if TYPE_CHECKING:
 
     from linkways.corridors._landscape import Landscape
     from linkways.corridors._network import Link, Network, Window
+    from linkways.estimates import Estimate
 
 __all__ = ["Barriers", "barriers"]
 
 MEMORY_FOR_MINIMA = 256 * 2**20
+BYTES_OF_MAPS = 110.0  # per cell, for results and a link's scores
 SCORE = "cost-metres per metre"
 
 
@@ -216,15 +219,25 @@ class _Maps:
     """What has been found so far, over links and radii."""
 
     shape: tuple[int, int]
+    searches: int
     score: np.ndarray = field(init=False)
     score_sum: np.ndarray = field(init=False)
     percent: np.ndarray = field(init=False)
     link: np.ndarray = field(init=False)
     radius: np.ndarray = field(init=False)
+    total: np.ndarray = field(init=False)  # of the gains at the present radius
+    sites: np.ndarray = field(init=False)  # best cell and score of each search; -1 where nothing gains
 
     def __post_init__(self) -> None:
         self.score, self.score_sum, self.percent = (np.full(self.shape, np.nan) for _ in range(3))
-        self.link, self.radius = (np.full(self.shape, np.nan) for _ in range(2))
+        self.link, self.radius, self.total = (np.full(self.shape, np.nan) for _ in range(3))
+        self.sites = np.full((self.searches, 2), -1.0)
+
+    @property
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All of it, which can be kept."""
+        names = ("score", "score_sum", "percent", "link", "radius", "total", "sites")
+        return {name: getattr(self, name) for name in names}
 
     def add(self, window: "Window", score: np.ndarray, percent: np.ndarray, link: int, radius: float) -> None:
         part = window.slices
@@ -233,30 +246,41 @@ class _Maps:
         better = (score > 0) & ~(best >= score)
         self.link[part][better], self.radius[part][better] = link, radius
         np.fmax(best, score, out=best)
+        there = self.total[part]
+        np.copyto(there, np.where(np.isnan(there), score, there + np.nan_to_num(score)))
+
+    def end_radius(self) -> None:
+        np.fmax(self.score_sum, self.total, out=self.score_sum)
+        self.total.fill(np.nan)
 
 
 def _search(network: "Network", radii: list[float], restored: float, method: str, fill: bool) -> Barriers:
     import geopandas as gpd
     import shapely
 
-    maps = _Maps(network.landscape.shape)
-    rows: list[dict[str, Any]] = []
-    done = 0
-    for radius in radii:
-        total = np.full(maps.shape, np.nan)
-        for number, link, window, score in _scores(network, radius, restored, method):
-            site = _site(network, link, number, radius, window, score)
-            if site:
-                rows.append(site)
-            gain = np.maximum(score, 0.0)
-            if fill:
-                gain = _filled(network.landscape, window, gain, radius)
-            maps.add(window, gain, 100 * gain / link.cost, number, radius)
-            part = total[window.slices]
-            np.copyto(part, np.where(np.isnan(part), gain, part + np.nan_to_num(gain)))
-            done += 1
-            progress(0.8 + 0.2 * done / (len(radii) * len(network.links)), f"barriers within {radius:g} m")
-        np.fmax(maps.score_sum, total, out=maps.score_sum)
+    from linkways.checkpoint import resumed
+
+    links = network.links
+    maps = _Maps(network.landscape.shape, len(radii) * len(links))
+    content = _content(network, radii, restored, method, fill)
+    with resumed("barriers to links", content, maps.arrays) as kept:
+        done = kept.first
+        progress(0.8 + 0.2 * done / maps.searches, f"barriers within {radii[0]:g} m")
+        for radius in radii[done // len(links) :]:
+            for number, link, window, score in _scores(network, radius, restored, method, done % len(links)):
+                maps.sites[done] = _best_cell(network, window, score)
+                gain = np.maximum(score, 0.0)
+                if fill:
+                    gain = _filled(network.landscape, window, gain, radius)
+                maps.add(window, gain, 100 * gain / link.cost, number, radius)
+                if number == len(links):
+                    maps.end_radius()
+                done += 1
+                kept.keep(done)
+                progress(0.8 + 0.2 * done / maps.searches, f"barriers within {radius:g} m")
+    searches = itertools.product(radii, enumerate(links, 1))
+    found = zip(searches, maps.sites.tolist(), strict=True)
+    rows = [_site(network, link, n, r, cell, score) for (r, (n, link)), (cell, score) in found if cell >= 0]
     like = network.landscape.like
     rows.sort(key=lambda row: (-row["score"], row["link"], row["radius_m"]))
     crs = network.landscape.raster.rio.crs
@@ -274,13 +298,20 @@ def _search(network: "Network", radii: list[float], restored: float, method: str
     )
 
 
+def _content(network: "Network", radii: list[float], restored: float, method: str, fill: bool) -> tuple[Any, ...]:
+    """All that decides the scores."""
+    links = [(link.a, link.b, link.cost) for link in network.links]
+    graph, cores = network.landscape.graph, network.cores.cells
+    return graph, network.landscape.cells.area_m2, cores, network.fields.limit, links, radii, restored, method, fill
+
+
 def _scores(
-    network: "Network", radius: float, restored: float, method: str
+    network: "Network", radius: float, restored: float, method: str, first: int
 ) -> "Iterator[tuple[int, Link, Window, np.ndarray]]":
-    """The improvement score of every link at one radius, on the window where both cores come within the disk."""
+    """The improvement score of links from ``first`` on at one radius, where both cores come within the disk."""
     least = _kept(_least_in_reach(network, radius, method), network.landscape.shape)
     diameter = 2 * radius
-    for number, link in enumerate(network.links, 1):
+    for number, link in enumerate(network.links[first:], first + 1):
         (one_window, one), (two_window, two) = least(link.a), least(link.b)
         window = one_window.common(two_window)
         through = one[window.within(one_window)] + two[window.within(two_window)]
@@ -356,14 +387,16 @@ def _filled(landscape: "Landscape", window: "Window", gain: np.ndarray, radius: 
 # --- the tables --------------------------------------------------------------------------------------------------
 
 
-def _site(
-    network: "Network", link: "Link", number: int, radius: float, window: "Window", score: np.ndarray
-) -> dict[str, Any] | None:
-    """The best disk of a link at a radius, if any saves cost; of equals the first from the upper left."""
+def _best_cell(network: "Network", window: "Window", score: np.ndarray) -> tuple[int, float]:
+    """The cell with the best disk and its score, of equals the first from the upper left; -1 if none saves cost."""
     if not (score > 0).any():
-        return None
+        return -1, -1.0
     row, column = divmod(int(np.nanargmax(score)), score.shape[1])
-    best = float(score[row, column])
+    return (window.top + row) * network.landscape.shape[1] + window.left + column, float(score[row, column])
+
+
+def _site(network: "Network", link: "Link", number: int, radius: float, cell: float, best: float) -> dict[str, Any]:
+    """The row of a link's best disk at a radius."""
     saving = best * 2 * radius
     return {
         "link": number,
@@ -374,7 +407,7 @@ def _site(
         "percent": 100 * best / link.cost,
         "saving": saving,
         "saving_percent": 100 * saving / link.cost,
-        "cell": (window.top + row) * network.landscape.shape[1] + window.left + column,
+        "cell": int(cell),
     }
 
 
@@ -386,3 +419,33 @@ def _links_with_best(network: "Network", sites: "gpd.GeoDataFrame") -> "gpd.GeoD
     for column in ("radius_m", "saving_percent"):
         table[column] = table["link"].map(best[column])
     return table.assign(geometry=line).set_geometry("geometry", crs=network.landscape.raster.rio.crs)
+
+
+# --- what it takes -----------------------------------------------------------------------------------------------
+
+
+@estimate_of(barriers)
+def _estimate(arguments: dict[str, Any]) -> "Estimate":
+    """All of it on thinned ground, the disks as many cells wide as on the whole."""
+    from linkways.corridors._landscape import Landscape
+    from linkways.corridors._network import field_bytes, joinable_cores
+    from linkways.estimates import sampled, thinned
+
+    landscape = Landscape.of(arguments["resistance"], arguments["neighbours"])
+    radii = _radii(*(arguments[name] for name in ("radii_m", "from_radius_m", "to_radius_m", "radius_step_m")))
+    _check_radii(landscape, radii, arguments["method"])
+    cores = joinable_cores(landscape, arguments["cores"], arguments["unreachable"])
+    passable = np.isfinite(landscape.resistance)
+    given = {**arguments, "from_radius_m": None, "to_radius_m": None, "radius_step_m": None}
+
+    def prepare(shape: tuple[int, int], _: int) -> Callable[[], Barriers]:
+        wider = max(whole / part for whole, part in zip(landscape.shape, shape, strict=True))
+        fewer = thinned(given, shape, passable, apart=("cores",)) | {"radii_m": [radius * wider for radius in radii]}
+        return lambda: barriers(**fewer)
+
+    cells = passable.size
+    minima = max(min(8.0 * cells * len(cores), MEMORY_FOR_MINIMA), 16.0 * cells)
+    return sampled(landscape.shape, prepare, power=1.1).estimate(
+        BYTES_OF_MAPS * cells + field_bytes(len(cores), cells) + minima,
+        f"{cells:,} cells, {len(cores)} cores, {len(radii)} radii",
+    )

@@ -1,18 +1,22 @@
 """Which cores and links carry the movement of the whole network."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
 from linkways.errors import LinkwaysError
-from linkways.method import Layer, Vector, method
+from linkways.method import Layer, Vector, estimate_of, method
 
 if TYPE_CHECKING:
     import geopandas as gpd
+    import networkx as nx
+
+    from linkways.estimates import Estimate
 
 __all__ = ["Centrality", "NetworkCurrents", "centrality", "current_flow"]
 
+PROCESS_BYTES = 0.27e9  # before any link
 LINKS_AT_ONCE = 2000  # links whose currents are held for all cores
 
 
@@ -179,7 +183,8 @@ def _network(links: "gpd.GeoDataFrame", ids: list[int]) -> tuple[np.ndarray, np.
     return np.array(ends, np.intp), cost
 
 
-def _betweenness(count: int, ends: np.ndarray, cost: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _cheapest(count: int, ends: np.ndarray, cost: np.ndarray) -> "tuple[nx.Graph, dict[tuple[int, int], int]]":
+    """The network of the cheapest link between every two cores, and the number of that link."""
     import networkx as nx
 
     cheapest: dict[tuple[int, int], int] = {}
@@ -189,6 +194,13 @@ def _betweenness(count: int, ends: np.ndarray, cost: np.ndarray) -> tuple[np.nda
     graph = nx.Graph()
     graph.add_nodes_from(range(count))
     graph.add_weighted_edges_from((a, b, cost[number]) for (a, b), number in cheapest.items())
+    return graph, cheapest
+
+
+def _betweenness(count: int, ends: np.ndarray, cost: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    import networkx as nx
+
+    graph, cheapest = _cheapest(count, ends, cost)
     of_links = np.zeros(len(ends))
     for (a, b), value in nx.edge_betweenness_centrality(graph, normalized=False, weight="weight").items():
         of_links[cheapest[min(a, b), max(a, b)]] = value
@@ -203,3 +215,29 @@ def _betweenness(count: int, ends: np.ndarray, cost: np.ndarray) -> tuple[np.nda
 def _share(values: np.ndarray) -> np.ndarray:
     top = values.max()
     return values / top if top > 0 else values
+
+
+# --- what it takes -----------------------------------------------------------------------------------------------
+
+
+@estimate_of(centrality)
+def _estimate(arguments: dict[str, Any]) -> "Estimate":
+    """Currents from, and cheapest ways from, a few of the cores over all links."""
+    import networkx as nx
+
+    from linkways.corridors._landscape import core_table
+    from linkways.estimates import sampled_items
+
+    ids = [int(core) for core in core_table(arguments["cores"])["core"]]
+    ends, cost = _network(arguments["links"], ids)
+    graph, _ = _cheapest(len(ids), ends, cost)
+
+    def sample(count: int) -> None:
+        current_flow(len(ids), ends, 1 / cost, np.linspace(0, len(ids) - 1, count).astype(int))
+        nx.edge_betweenness_centrality(graph, k=count, seed=0, normalized=False, weight="weight")
+
+    found = sampled_items(sample, len(ids), told=f"of {len(ids):,} cores as starts")
+    # the matrix and its factor, all voltages, and the currents in a batch of links
+    memory = 8.0 * len(ids) * (4 * len(ids) + 3 * min(len(ends), LINKS_AT_ONCE))
+    job = f"{len(ids):,} cores, {len(ends):,} links"
+    return found.estimate(memory, job, process_bytes=PROCESS_BYTES)

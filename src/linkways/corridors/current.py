@@ -1,5 +1,6 @@
 """Current flow: effective resistance, and where movement concentrates between places."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -7,7 +8,7 @@ import numpy as np
 
 from linkways.corridors.cost_distance import Neighbours
 from linkways.errors import LinkwaysError
-from linkways.method import Indicator, Layer, Param, Raster, Table, TableOf, Vector, method
+from linkways.method import Indicator, Layer, Param, Raster, Table, TableOf, Vector, estimate_of, method
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -18,8 +19,12 @@ if TYPE_CHECKING:
     from linkways.corridors._circuit_inputs import FocalNodes
     from linkways.corridors._circuit_modes import Flows, Visit
     from linkways.corridors._landscape import Landscape
+    from linkways.estimates import Estimate, Sampled
 
 __all__ = ["CurrentFlow", "current", "resistance_matrix"]
+
+BYTES_OF_CIRCUIT, BYTES_OF_PROBLEM, BYTES_OF_FACTOR = 110.0, 40.0, 870.0
+"""Per cell: of the raster and its hierarchy, of each problem solved at a time, and where all is factored once."""
 
 MCRAE = (
     "McRae BH, Dickson BG, Keitt TH, Shah VB (2008) Using circuit theory to model connectivity in ecology, evolution, "
@@ -345,3 +350,104 @@ def _advanced(
         voltages=potential if voltage_maps else None,
         residual=residual,
     )
+
+
+# --- what it takes -----------------------------------------------------------------------------------------------
+
+
+@estimate_of(current)
+def _estimate(arguments: dict[str, Any]) -> "Estimate":
+    """On thinned ground; of many focal nodes or pairs a few."""
+    from linkways.corridors._circuit_inputs import circuit_of, wanted_pairs
+    from linkways.corridors._circuit_inputs import focal_nodes as nodes_of
+
+    rules = ("values", "average", "neighbours", "step_lengths")
+    circuit, landscape = circuit_of(
+        *(arguments[name] for name in ("resistance", "mask", "short_circuits")), **{k: arguments[k] for k in rules}
+    )
+    cells = circuit.nodes.size
+    if arguments["mode"] == "advanced":
+        found = _few_of(arguments, circuit.nodes, lambda _: {}, 1, 1)
+        return found.estimate((BYTES_OF_CIRCUIT + 2 * BYTES_OF_PROBLEM) * cells, f"{cells:,} cells, one solve")
+    nodes = nodes_of(arguments["focal_nodes"], circuit, landscape, many=arguments["many_nodes"])
+    wanted = wanted_pairs(arguments["pairs"], nodes.ids, arguments["pairs_rule"])
+    pairs = int(np.triu(wanted).sum())
+    of_regions = arguments["mode"] == "pairwise" and any(len(own) > 1 for own in nodes.cells)
+    if of_regions and arguments["regions"] == "pair":
+        return _estimate_in_turn(arguments, circuit, nodes, wanted)
+    count = len(nodes.ids)
+
+    def some_nodes(number: int) -> dict[str, Any]:
+        if number == count:
+            return {}
+        return _with_nodes(arguments, {nodes.ids[n] for n in np.linspace(0, count - 1, number).astype(int)})
+
+    at_once = 4 * circuit.threads
+    found = _few_of(arguments, circuit.nodes, some_nodes, count, at_once)
+    problems = min(count + len(circuit.shorted) - 1, at_once)
+    maps = (arguments["case_maps"] + arguments["voltage_maps"]) * (pairs if arguments["mode"] == "pairwise" else count)
+    bytes_ = BYTES_OF_CIRCUIT + BYTES_OF_PROBLEM * problems + 8.0 * (count + len(circuit.shorted)) + 16.0 * maps
+    return found.estimate(bytes_ * cells, f"{cells:,} cells, {count} focal nodes")
+
+
+def _estimate_in_turn(
+    arguments: dict[str, Any], circuit: "Circuit", nodes: "FocalNodes", wanted: np.ndarray
+) -> "Estimate":
+    """Pairs of regions: first neighbours in the list, so that few pairs have all regions among them."""
+    import pandas as pd
+
+    from linkways.corridors._circuit import FACTOR_CELLS, FACTOR_TERMINALS
+    from linkways.corridors._circuit_maps import rim_of
+    from linkways.corridors._circuit_modes import FEW_PAIRS
+
+    pairs = sorted(np.argwhere(np.triu(wanted)).tolist(), key=lambda pair: (pair[1] - pair[0], pair[0]))
+    rims = sum(len(rim_of(circuit.stencil, cells)) for cells in (*circuit.shorted, *nodes.cells))
+    at_once = len(pairs) >= FEW_PAIRS and rims <= FACTOR_TERMINALS and circuit.nodes.size <= FACTOR_CELLS
+
+    def some_pairs(number: int) -> dict[str, Any]:
+        rows = [(nodes.ids[a], nodes.ids[b]) for a, b in pairs[:number]]
+        return {"pairs": pd.DataFrame(rows, columns=["node_a", "node_b"]), "pairs_rule": "include"}
+
+    few = max(len(nodes.ids) - 1, FEW_PAIRS) if at_once else 1
+    found = _few_of(arguments, circuit.nodes, some_pairs, len(pairs), few, power=1.2 if at_once else 1.05)
+    maps = 16.0 * (arguments["case_maps"] + arguments["voltage_maps"]) * len(pairs)
+    bytes_ = BYTES_OF_FACTOR if at_once else BYTES_OF_CIRCUIT + 2 * BYTES_OF_PROBLEM
+    cells = circuit.nodes.size
+    return found.estimate((bytes_ + maps) * cells, f"{cells:,} cells, {len(pairs)} pairs of regions")
+
+
+def _few_of(
+    arguments: dict[str, Any],
+    passable: np.ndarray,
+    fewer: Callable[[int], dict[str, Any]],
+    items: int,
+    few: int,
+    *,
+    power: float = 1.05,
+) -> "Sampled":
+    from linkways.estimates import sampled, thinned
+
+    def prepare(shape: tuple[int, int], count: int) -> Callable[[], CurrentFlow]:
+        given = thinned(
+            {**arguments, **fewer(count)}, shape, passable,
+            apart=("focal_nodes",), peaks=("sources", "grounds"), texture="resistance",
+        )  # fmt: skip
+        return lambda: current(**given)
+
+    return sampled(passable.shape, prepare, items=items, few=few, more=4 * few, power=power)
+
+
+def _with_nodes(arguments: dict[str, Any], ids: set[int]) -> dict[str, Any]:
+    """Some of the focal nodes, all of their pairs, and their strengths."""
+    from linkways.corridors._landscape import core_table
+
+    frame = arguments["focal_nodes"]
+    named = frame.assign(core=frame["node"]) if "node" in frame.columns else frame
+    table = core_table(named, "focal_nodes")
+    strengths = arguments["strengths"]
+    return {
+        "focal_nodes": table[table["core"].isin(ids)].drop(columns="node", errors="ignore"),
+        "pairs": None,
+        "pairs_rule": "include",
+        "strengths": None if strengths is None else strengths[strengths["node"].isin(ids)],
+    }

@@ -1,22 +1,27 @@
 """Omnidirectional connectivity: current through every place of a landscape, from everywhere around it."""
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Literal
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 
 from linkways.corridors.cost_distance import Neighbours
 from linkways.errors import LinkwaysError
-from linkways.method import Indicator, Layer, Param, Raster, Vector, method
+from linkways.method import Indicator, Layer, Param, Raster, Vector, estimate_of, method
 
 if TYPE_CHECKING:
     import geopandas as gpd
     import xarray as xr
 
     from linkways.corridors._windows import Condition, Landscape, Windows
+    from linkways.estimates import Estimate
     from linkways.kernels.laplacian import StepLengths
 
-__all__ = ["Omnidirectional", "omnidirectional"]
+__all__ = ["Omnidirectional", "estimate_windows", "omnidirectional"]
+
+BYTES_OF_MAPS, BYTES_OF_TARGET, BYTES_OF_WINDOW = 75.0, 40.0, 150.0
+"""Per cell of the raster, per target, and per cell of a batch of windows at work."""
 
 
 @dataclass(frozen=True)
@@ -297,3 +302,61 @@ def _steps(resistance: "xr.DataArray") -> "StepLengths":
     if cells.wraps:
         note("the raster spans 360 degrees; windows end at its first and last column and do not go around")
     return StepLengths(cells.east_west_m, cells.north_south_m, cells.diagonal_m)
+
+
+# --- what it takes -----------------------------------------------------------------------------------------------
+
+
+@estimate_of(omnidirectional)
+def _estimate(arguments: dict[str, Any]) -> "Estimate":
+    """Windows from all over the raster."""
+    from linkways.corridors._windows import refuse_unfit
+
+    a = arguments
+    conditions = []
+    for name in ("condition", "condition_2"):
+        rule, lower, upper = (a[f"{name}_{what}"] for what in ("rule", "lower", "upper"))
+        conditions.append(_condition(name, a[name], a[f"{name}_future"], rule, lower, upper))
+    windows = _windows(
+        a["radius_km"], a["radius_cells"], a["block_size"], a["buffer_cells"], a["decay_km"], a["correct_blocks"],
+        a["tolerance"], a["compat"], tuple(conditions),
+    )  # fmt: skip
+    land = _landscape(
+        a["resistance"], a["source_strength"], a["within"], a["source_threshold"], a["source_max_resistance"],
+        a["neighbours"], a["compat"],
+    )  # fmt: skip
+    refuse_unfit(land, windows)
+    return estimate_windows(land, windows)
+
+
+def estimate_windows(land: "Landscape", windows: "Windows") -> "Estimate":
+    """What moving windows over a landscape take, from small batches of them here and there."""
+    import os
+
+    from linkways.corridors._windows import Work, _run_batch
+    from linkways.estimates import sampled_items
+    from linkways.workers import each
+
+    work = Work(land, windows)
+    total = len(work.targets.rows)
+    threads = windows.threads or min(os.cpu_count() or 1, 8)
+    first = next(iter(work.batches()))
+    shape = work.shape_of(first)
+    # where windows change from row to row each batch makes their shape first, and only whole ones tell its share
+    work.windows = windows if work.varies else replace(windows, batch=max(1, len(first) // 8))
+    batches = list(work.batches())
+    order = np.random.default_rng(0).permutation(len(batches))
+
+    def sample(count: int) -> None:
+        for _ in each(_run_batch, work, [batches[n] for n in order[:count]], threads=threads):
+            pass
+
+    found = sampled_items(sample, len(batches), few=4 * threads, fixed=False, told=f"of {total:,} windows")
+    batch = math.isqrt(len(first)) * windows.block
+    area = (batch + 2 * shape.half_rows) * (batch + 2 * shape.half_columns)
+    memory = (
+        (BYTES_OF_MAPS + 16 * len(windows.conditions)) * land.conductance.size
+        + BYTES_OF_TARGET * total
+        + BYTES_OF_WINDOW * area * threads
+    )
+    return found.estimate(memory, f"{land.conductance.size:,} cells, {total:,} windows")

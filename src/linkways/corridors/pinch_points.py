@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -11,7 +11,7 @@ import numpy as np
 from linkways.corridors.cost_distance import Neighbours
 from linkways.corridors.links import LinkRule, MaxCost, Nearest, Through, Unreachable
 from linkways.errors import LinkwaysError
-from linkways.method import Layer, Param, Raster, Vector, method, progress
+from linkways.method import Layer, Param, Raster, Vector, estimate_of, method, progress
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from linkways.corridors._circuit import Circuit
     from linkways.corridors._landscape import Landscape
     from linkways.corridors._network import Network
+    from linkways.estimates import Estimate
 
 __all__ = ["PinchPoints", "pinch_points"]
 
@@ -31,6 +32,7 @@ Average = Annotated[
     ),
 ]
 CELLS_AT_ONCE = 8_000_000  # cells of the circuits solved side by side
+BYTES_OF_CIRCUIT, BYTES_OF_MAPS = 170.0, 70.0  # per cell of a circuit being solved, and of the raster
 CUT_UNITS = 1000  # whole-number width of the largest cell in the minimum cut
 
 
@@ -255,8 +257,17 @@ class _Found:
     resistance: float
     cut: tuple[float, float]
 
+    def pack(self) -> dict[str, np.ndarray]:
+        return {"current": self.current, "numbers": np.array([self.resistance, *self.cut])}
+
+    @classmethod
+    def unpack(cls, kept: dict[str, np.ndarray]) -> "_Found":
+        resistance, cells, metres = kept["numbers"].tolist()
+        return cls(kept["current"], resistance, (cells, metres))
+
 
 def _adjacent(network: "Network", corridors: list[_Corridor], options: _Options) -> PinchPoints:
+    from linkways.checkpoint import kept_each
     from linkways.workers import each
 
     landscape = network.landscape
@@ -265,7 +276,14 @@ def _adjacent(network: "Network", corridors: list[_Corridor], options: _Options)
     mosaic = np.full(landscape.shape, np.nan)
     rows, spots = [], []
     shared = landscape, options
-    for done, found in enumerate(each(_through_corridor, shared, corridors, threads=threads)):
+    ground = landscape.resistance, landscape.steps, landscape.neighbours, landscape.cells.area_m2
+    content = ground, options, [(c.clip, c.one, c.two) for c in corridors]
+
+    def through(left: list[_Corridor]) -> Iterator[_Found]:
+        return each(_through_corridor, shared, left, threads=threads)
+
+    name, pack, unpack = "current in corridors", _Found.pack, _Found.unpack
+    for done, found in enumerate(kept_each(name, content, corridors, through, pack=pack, unpack=unpack)):
         corridor = corridors[done]
         part = mosaic[corridor.clip.grid]
         mosaic[corridor.clip.grid] = np.fmax(part, np.where(corridor.clip.open, found.current, np.nan))
@@ -360,14 +378,20 @@ def _through_cut(landscape: "Landscape", corridor: _Corridor) -> tuple[float, fl
 
 def _sum_over_pairs(circuit: "Circuit", cells: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """Current summed over all pairs, only the two active cores being single nodes, and R of every pair."""
+    from linkways.checkpoint import resumed
+
     total = np.zeros(circuit.shape)
     between = np.full((len(cells), len(cells)), np.nan)
     pairs = [(s, t) for s in range(len(cells)) for t in range(s + 1, len(cells))]
-    for done, (s, t) in enumerate(pairs):
-        responses = quietly_driven(circuit, [cells[s], cells[t]])
-        between[s, t] = between[t, s] = responses.resistances[0, 1]
-        total += responses.pair_current(0, 1, at_focal=False)
-        progress(0.8 + 0.2 * (done + 1) / len(pairs), f"current of pair {done + 1} of {len(pairs)}")
+    content = circuit.content, cells
+    with resumed("current of pairs of cores", content, {"total": total, "between": between}) as kept:
+        progress(0.8 + 0.2 * kept.first / len(pairs), f"current of pair {kept.first} of {len(pairs)}")
+        for done, (s, t) in enumerate(pairs[kept.first :], kept.first + 1):
+            responses = quietly_driven(circuit, [cells[s], cells[t]])
+            between[s, t] = between[t, s] = responses.resistances[0, 1]
+            total += responses.pair_current(0, 1, at_focal=False)
+            kept.keep(done)
+            progress(0.8 + 0.2 * done / len(pairs), f"current of pair {done} of {len(pairs)}")
     return total, between
 
 
@@ -436,3 +460,41 @@ def _cut_cells(graph: Any, flow: Any, free: int) -> float:
     reached = np.zeros(2 + 2 * free, bool)
     reached[breadth_first_order(left, 0, return_predecessors=False)] = True
     return float((reached[2 : 2 + free] & ~reached[2 + free :]).sum())
+
+
+# --- what it takes -----------------------------------------------------------------------------------------------
+
+
+@estimate_of(pinch_points)
+def _estimate(arguments: dict[str, Any]) -> "Estimate":
+    """All of it on thinned ground."""
+    from linkways.corridors._landscape import Landscape
+    from linkways.corridors._network import field_bytes, joinable_cores
+    from linkways.estimates import sampled, thinned
+
+    landscape = Landscape.of(arguments["resistance"], arguments["neighbours"])
+    cores = joinable_cores(landscape, arguments["cores"], arguments["unreachable"])
+    passable = np.isfinite(landscape.resistance)
+    links: list[gpd.GeoDataFrame] = []
+
+    def prepare(shape: tuple[int, int], _: int) -> Callable[[], None]:
+        fewer = thinned(arguments, shape, passable, apart=("cores",))
+        return lambda: links.append(pinch_points(**fewer).links)
+
+    found = sampled(landscape.shape, prepare, power=1.1)
+    cells = passable.size
+    if arguments["mode"] == "adjacent":
+        largest = _largest_box(links[-1], landscape) * cells
+        held = largest * BYTES_OF_CIRCUIT * max(1.0, min(os.cpu_count() or 1, len(links[-1]), CELLS_AT_ONCE / largest))
+    else:
+        held = cells * (BYTES_OF_CIRCUIT + (8.0 * len(cores) if arguments["mode"] == "all_to_one" else 16.0))
+    memory = BYTES_OF_MAPS * cells + max(field_bytes(len(cores), cells), held)
+    return found.estimate(memory, f"{cells:,} cells, {len(cores)} cores, about {len(links[-1])} links")
+
+
+def _largest_box(links: "gpd.GeoDataFrame", landscape: "Landscape") -> float:
+    """The share of the raster in the largest box around a link, with some room for its corridor."""
+    west, south, east, north = (np.asarray(side) for side in links.bounds.to_numpy().T)
+    x, y = (np.ptp(axis.values) or 1.0 for axis in (landscape.raster.x, landscape.raster.y))
+    wide, high = (np.minimum(part + 0.1, 1.0) for part in ((east - west) / x, (north - south) / y))
+    return float((wide * high).max())

@@ -1,6 +1,6 @@
 """Randomised shortest paths: movement between the one best path and a walk without direction."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,7 +9,7 @@ import numpy as np
 from linkways.corridors.cost_distance import Neighbours
 from linkways.corridors.current import Average
 from linkways.errors import LinkwaysError
-from linkways.method import Indicator, Layer, Param, Raster, TableOf, Vector, method, progress
+from linkways.method import Indicator, Layer, Param, Raster, TableOf, Vector, estimate_of, method, progress
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -18,10 +18,13 @@ if TYPE_CHECKING:
 
     from linkways.corridors._landscape import CoreCells, Landscape
     from linkways.corridors._walks import EndedWalk, WalkGraph
+    from linkways.estimates import Estimate
     from linkways.kernels.nested_dissection import Factor
 
 __all__ = ["RandomisedPaths", "randomised_paths"]
 
+BYTES_OF_FACTOR, BYTES_OF_SWEEPS = 1220.0, 430.0
+"""Per cell, at work on one end: by elimination, or in logarithms."""
 LARGEST_LOG_WEIGHT = 1e8
 """Theta x cost beyond this leaves fewer than 8 digits to the weights, which are kept as logarithms."""
 
@@ -365,3 +368,33 @@ def _too_large(walk: "EndedWalk", trip: _Trip) -> LinkwaysError:
         f"theta {walk.theta:g} is too large for the paths to end {trip.end}: their weights leave the range of float64 "
         f"and their logarithms do not settle; the largest theta that works there is about {low:.2g} per cost-metre"
     )
+
+
+# --- what it takes -----------------------------------------------------------------------------------------------
+
+
+@estimate_of(randomised_paths)
+def _estimate(arguments: dict[str, Any]) -> "Estimate":
+    """The way to a few of the ends on thinned ground."""
+    from linkways.corridors._walks import SMALLEST_LOG_WEIGHT, walking_landscape
+    from linkways.estimates import sampled, thinned
+
+    landscape = walking_landscape(arguments["resistance"], arguments["neighbours"])
+    trips = _trips(landscape, arguments["start"], arguments["end"], arguments["quality"])
+    passable = np.isfinite(landscape.resistance)
+    layer = "start" if arguments["end"] is None else "end"
+
+    def prepare(shape: tuple[int, int], count: int) -> Callable[[], RandomisedPaths]:
+        some = np.linspace(0, len(trips) - 1, count).astype(int)
+        chosen = {**arguments, layer: arguments[layer].iloc[some]}
+        fewer = thinned(chosen, shape, passable, apart=("start", "end"), peaks=("quality",))
+        return lambda: randomised_paths(**fewer)
+
+    least = landscape.cost_field(trips[0].cells).distance
+    farthest = float(least.ravel()[trips[0].at_start].max())
+    _refuse_one_path(arguments["theta"], farthest, trips[0])
+    eliminated = arguments["theta"] * farthest < -SMALLEST_LOG_WEIGHT
+    # sweeps run over all cells, as often as paths turn, which grows with the side of the raster
+    power, bytes_ = (1.2, BYTES_OF_FACTOR) if eliminated else (1.5, BYTES_OF_SWEEPS)
+    found = sampled(landscape.shape, prepare, items=len(trips), few=2, more=3, power=power)
+    return found.estimate(bytes_ * passable.size, f"{passable.size:,} cells, {len(trips)} ends")

@@ -1,15 +1,18 @@
 """How much each cell, or each planned site, would give back to the links between cores when it is restored."""
 
+import itertools
 import math
 import os
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 
 from linkways.corridors.cost_distance import Neighbours
 from linkways.errors import LinkwaysError
-from linkways.method import Indicator, Layer, Param, Raster, TableOf, Vector, method, progress
+from linkways.method import Indicator, Layer, Param, Raster, TableOf, Vector, estimate_of, method, progress
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -18,10 +21,13 @@ if TYPE_CHECKING:
 
     from linkways.corridors._edited_circuits import After, Edit, Ground, TwoCores
     from linkways.corridors._landscape import CoreCells, Landscape
+    from linkways.estimates import Estimate
 
 __all__ = ["RestoreGain", "restore_cell_gain"]
 
 CELLS_AT_ONCE = 4_000_000  # cells of the circuits solved side by side
+BYTES_OF_MAPS, BYTES_OF_CIRCUIT = 60.0, 250.0  # per cell, for results and for each circuit at work
+FEW_SITES = 3  # in a sample of what it takes
 OHMS = "resistance units x metres"
 
 
@@ -162,17 +168,24 @@ class _Seen:
 
 
 def _first_pass(ground: "Ground", cores: "CoreCells", pairs: list[tuple[int, int]], restored: float) -> _Seen:
+    from linkways.checkpoint import resumed
     from linkways.workers import each
 
-    before: list[float] = []
+    before = np.zeros(len(pairs))
     gradient, gain = np.zeros(ground.resistance.shape), np.zeros(ground.resistance.shape)
     shared = ground, cores.cells, restored
-    for resistance, slope, least in each(_look, shared, pairs, threads=_at_once(ground)):
-        before.append(resistance)
-        gradient += slope
-        gain += least
-        progress(0.4 * len(before) / len(pairs), f"effect of all cells on link {len(before)} of {len(pairs)}")
-    return _Seen(before, gradient, gain)
+    arrays = {"before": before, "gradient": gradient, "gain": gain}
+    with resumed("effect of all cells on links", (shared, pairs), arrays) as kept:
+        progress(0.4 * kept.first / len(pairs), f"effect of all cells on link {kept.first} of {len(pairs)}")
+        left, threads = pairs[kept.first :], _at_once(ground)
+        for done, found in enumerate(each(_look, shared, left, threads=threads), kept.first + 1):
+            resistance, slope, least = found
+            before[done - 1] = resistance
+            gradient += slope
+            gain += least
+            kept.keep(done)
+            progress(0.4 * done / len(pairs), f"effect of all cells on link {done} of {len(pairs)}")
+    return _Seen(before.tolist(), gradient, gain)
 
 
 def _look(
@@ -190,24 +203,39 @@ def _updates(
     ground: "Ground", cores: "CoreCells", pairs: list[tuple[int, int]], cells: list[np.ndarray], restored: float
 ) -> "list[list[After]]":
     """For each link what every site makes of it, and at last all sites together; nothing where there are no sites."""
+    from linkways.checkpoint import kept_each
     from linkways.corridors._edited_circuits import Edit, TwoCores
     from linkways.workers import each
 
+    out: list[list[After]] = [[] for _ in pairs]
     if not cells:
-        return [[] for _ in pairs]
+        return out
     changes = [*cells, np.unique(np.concatenate(cells))]
     edits = [Edit.of(ground, part, restored) for part in changes]
-    out: list[list[After]] = []
-    for number, pair in enumerate(pairs):
-        circuit = TwoCores.joined(ground, *(cores.cells[n] for n in pair))
-        after: list[After] = []
-        items = zip(edits, changes, strict=True)
-        for found in each(_edited, (circuit, restored), items, threads=_at_once(ground)):
-            after.append(found)
-            done = (number + len(after) / len(edits)) / len(pairs)
-            progress(0.4 + 0.6 * done, f"restored sites on link {number + 1} of {len(pairs)}")
-        out.append(after)
+    cases = list(itertools.product(range(len(pairs)), range(len(changes))))
+
+    def solved(left: list[tuple[int, int]]) -> "Iterator[After]":
+        for link, own in itertools.groupby(left, key=itemgetter(0)):
+            circuit = TwoCores.joined(ground, *(cores.cells[n] for n in pairs[link]))
+            items = [(edits[n], changes[n]) for _, n in own]
+            yield from each(_edited, (circuit, restored), items, threads=_at_once(ground))
+
+    name, content = "restored sites", (ground, cores.cells, pairs, cells, restored)
+    for done, after in enumerate(kept_each(name, content, cases, solved, pack=_packed, unpack=_unpacked), 1):
+        link = cases[done - 1][0]
+        out[link].append(after)
+        progress(0.4 + 0.6 * done / len(cases), f"restored sites on link {link + 1} of {len(pairs)}")
     return out
+
+
+def _packed(after: "After") -> dict[str, np.ndarray]:
+    return {"numbers": np.array([after.resistance, after.gain, after.at_least])}
+
+
+def _unpacked(kept: dict[str, np.ndarray]) -> "After":
+    from linkways.corridors._edited_circuits import After
+
+    return After(*kept["numbers"].tolist())
 
 
 def _edited(shared: "tuple[TwoCores, float]", item: "tuple[Edit | None, np.ndarray]") -> "After":
@@ -364,3 +392,38 @@ def _ranked(
     out = out.sort_values(["joins", "gain"], ascending=False, kind="stable", ignore_index=True)
     out.insert(0, "rank", np.arange(1, len(out) + 1))
     return out
+
+
+# --- what it takes -----------------------------------------------------------------------------------------------
+
+
+@estimate_of(restore_cell_gain)
+def _estimate(arguments: dict[str, Any]) -> "Estimate":
+    """A few of the links and sites on thinned ground; every site, and all together, is one more solve for each link."""
+    import pandas as pd
+
+    from linkways.corridors._landscape import Landscape, core_cells
+    from linkways.estimates import sampled, thinned
+
+    landscape = Landscape.of(arguments["resistance"], arguments["neighbours"])
+    cores = core_cells(landscape, arguments["cores"])
+    pairs = _pairs(cores, arguments["links"])
+    sites = arguments["top"] if arguments["sites"] is None else len(_given_sites(landscape, arguments["sites"]).names)
+    passable = np.isfinite(landscape.resistance)
+
+    def prepare(shape: tuple[int, int], count: int) -> Callable[[], RestoreGain]:
+        some = [pairs[n] for n in np.linspace(0, len(pairs) - 1, count).astype(int)]
+        links = pd.DataFrame([(cores.ids[a], cores.ids[b]) for a, b in some], columns=["core_a", "core_b"])
+        fewer = thinned(arguments, shape, passable, apart=("cores",), texture="resistance")
+        chosen = None if fewer["sites"] is None else fewer["sites"].iloc[:FEW_SITES]
+        fewer |= {"links": links, "sites": chosen, "top": min(arguments["top"], FEW_SITES)}
+        return lambda: restore_cell_gain.__wrapped__(**fewer)  # type: ignore[attr-defined]
+
+    cores_at_work = min(os.cpu_count() or 1, 8)
+    found = sampled(landscape.shape, prepare, items=len(pairs), few=cores_at_work, more=2 * cores_at_work, power=1.06)
+    found = found.times((sites + 3) / (min(sites, FEW_SITES) + 3))
+    cells = passable.size
+    side_by_side, in_sample = (max(1, min(cores_at_work, CELLS_AT_ONCE // n)) for n in (cells, found.cells))
+    memory = (BYTES_OF_MAPS + BYTES_OF_CIRCUIT * side_by_side) * cells
+    job = f"{cells:,} cells, {len(pairs)} links, {sites} sites"
+    return found.estimate(memory, job, slower=in_sample / side_by_side)

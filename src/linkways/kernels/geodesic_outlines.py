@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Outline", "from_space", "nearest_points", "to_space"]
 
 _ALL_PAIRS = 4096  # so few pairs of pieces are compared one and all
+_BLOCK = 64
 
 
 def to_space(degrees: NDArray[np.float64], radius: float, es: float) -> NDArray[np.float64]:
@@ -63,6 +64,15 @@ class Outline:
         return np.linalg.norm(self.end - self.start, axis=1) / 2
 
     @cached_property
+    def blocks(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Balls that hold 64 pieces each, in their order: centres (m, 3) and radii."""
+        first = np.arange(0, len(self.start), _BLOCK)
+        size = np.diff(first, append=len(self.start))
+        centre = np.add.reduceat(self.middle, first) / size[:, None]
+        away = np.linalg.norm(self.middle - np.repeat(centre, size, axis=0), axis=1) + self.reach
+        return centre, np.maximum.reduceat(away, first)
+
+    @cached_property
     def tree(self) -> Any:
         """The middle points as a search tree."""
         from scipy.spatial import cKDTree
@@ -86,11 +96,18 @@ def nearest_points(one: Outline, other: Outline) -> tuple[NDArray[np.float64], N
 
 def _candidates(one: Outline, other: Outline) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Pairs of pieces among which the nearest two are."""
-    gap, _ = other.tree.query(one.middle)
+    widest = float(other.reach.max())
+    centre, radius = one.blocks
+    gap, _ = other.tree.query(centre)
+    # a piece of some block is no farther than this from a middle point of the other outline
+    bound = float((gap + radius).min())
+    some = np.flatnonzero(np.repeat(gap - radius <= bound + widest, _BLOCK)[: len(one.start)])
+    gap, _ = other.tree.query(one.middle[some])
     nearest = float(gap.min())  # no less than the distance looked for
-    slack = one.reach + float(other.reach.max())
-    near = np.flatnonzero(gap <= nearest + slack)
-    found = other.tree.query_ball_point(one.middle[near], nearest + slack[near])
+    slack = one.reach[some] + widest
+    close = gap <= nearest + slack
+    near, slack = some[close], slack[close]
+    found = other.tree.query_ball_point(one.middle[near], nearest + slack)
     return np.repeat(near, [len(f) for f in found]), np.concatenate([np.asarray(f, np.int64) for f in found])
 
 

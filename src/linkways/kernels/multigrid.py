@@ -15,13 +15,15 @@ unit stride, and the even-even plane is the coarse grid.
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
+from scipy.linalg import eigh
 
+from linkways.kernels._dense_blas import ONE_BLAS_THREAD
 from linkways.kernels.laplacian import Stencil, components
 
 __all__ = ["Hierarchy", "Solution", "Sources", "build_hierarchy", "focal_voltages", "solve"]
@@ -29,7 +31,8 @@ __all__ = ["Hierarchy", "Solution", "Sources", "build_hierarchy", "focal_voltage
 Floats = NDArray[np.float64]
 
 COARSEST_CELLS = 64
-DIRECT_CELLS = 300_000
+DIRECT_CELLS = 4_000_000  # nested dissection takes about 0.7 GB per million cells
+REFINEMENTS = 2  # of direct solutions, by their true residual
 W_CYCLE_CELLS = 300_000  # from here on a W-cycle saves more iterations than it costs
 STALL_ITERATIONS, STALL_SHARE = 12, 0.3
 PLANES = 24  # per pair of rows and columns: 16 edges, 4 inverse diagonals, 4 interpolation weights
@@ -132,7 +135,8 @@ def _dense_inverse(edges: tuple[Floats, ...]) -> NDArray[np.float32]:
     matrix = matrix[np.ix_(inner, inner)]
     scale = np.zeros(inner.size)
     np.divide(1.0, np.sqrt(np.maximum(diagonal.ravel()[inner], 0.0)), out=scale, where=diagonal.ravel()[inner] > 0)
-    values, vectors = np.linalg.eigh(scale[:, None] * matrix * scale)
+    with ONE_BLAS_THREAD:  # more would wait for each other longer than so small a matrix takes
+        values, vectors = eigh(scale[:, None] * matrix * scale, driver="evd", overwrite_a=True, check_finite=False)
     kept = values > 1e-12
     half = scale[:, None] * vectors[:, kept] / np.sqrt(values[kept])
     return np.ascontiguousarray(half @ half.T, dtype=np.float32)
@@ -151,8 +155,9 @@ def solve(
 
     Conjugate gradients preconditioned by one multigrid cycle (V(1,1); W(1,1) from 300 000 cells on), ``block`` problems
     at a time, ``threads`` blocks at once.
-    Problems not at the tolerance after ``limit`` iterations are solved by sparse LU where the components they feed
-    have at most 300 000 cells, and otherwise are reported as not converged.
+    Problems not at the tolerance after ``limit`` iterations are solved by nested dissection where the part of the
+    raster that holds the components they feed has at most 4 million cells. What then is above the tolerance, too, is
+    reported as not converged, with its residual.
 
     Parameters
     ----------
@@ -183,7 +188,7 @@ def solve(
             job.result()
     failed = np.flatnonzero(~solution.converged)
     if failed.size:
-        _solve_directly(hierarchy, rhs, failed, tolerance, solution)
+        _solve_directly(hierarchy, rhs, failed, tolerance, threads, solution)
     return solution
 
 
@@ -311,79 +316,80 @@ def _accepted(stencil: Stencil, x: Floats, residual: Floats, goal: Floats) -> ND
 
 
 def _solve_directly(
-    hierarchy: Hierarchy, rhs: Floats | Sources, failed: NDArray[np.intp], tolerance: float, solution: Solution
+    hierarchy: Hierarchy,
+    rhs: Floats | Sources,
+    failed: NDArray[np.intp],
+    tolerance: float,
+    threads: int,
+    solution: Solution,
 ) -> None:
-    """Replace unconverged voltages by those of a sparse LU, component by component, where these are small enough."""
+    """Replace unconverged voltages by those of nested dissection, where the part they feed is small enough."""
     rows, columns = hierarchy.stencil.shape
     sources = np.empty((rows + 2, len(failed), columns + 2))
     for n, problem in enumerate(failed):
         _load(rhs, slice(problem, problem + 1), sources[:, n : n + 1])
     labels = np.pad(hierarchy.labels, 1)
-    fed = np.unique(labels[np.any(sources != 0, axis=1)])
-    cells = np.bincount(labels.ravel())
-    if (cells[fed] > DIRECT_CELLS).any():
+    fed = np.isin(labels, np.unique(labels[np.any(sources != 0, axis=1)]))
+    part = _frame(fed)
+    if fed[part].size > DIRECT_CELLS:
         return
-    x = np.zeros_like(sources)
-    for component in fed:
-        i, j = np.nonzero(labels == component)
-        x[i, :, j] = _direct(hierarchy.stencil, i, j, sources[i, :, j])
-    norm = np.sqrt(np.einsum("ikj,ikj->k", sources, sources))
-    _subtract_product(*_operator(hierarchy.stencil), x, sources)
-    residual = np.sqrt(np.einsum("ikj,ikj->k", sources, sources))
-    accepted = _accepted(hierarchy.stencil, x, residual, tolerance * norm)
+    stencil = _clipped(hierarchy.stencil, fed, part)
+    amperes = np.ascontiguousarray(sources[part[0], :, part[1]])
+    x = _direct(stencil, np.where(fed, labels, 0)[part], amperes, max(1, threads))
+    norm = np.sqrt(np.einsum("ikj,ikj->k", amperes, amperes))
+    _subtract_product(*_operator(stencil), x, amperes)
+    residual = np.sqrt(np.einsum("ikj,ikj->k", amperes, amperes))
+    accepted = _accepted(stencil, x, residual, tolerance * norm)
     better = accepted | (residual < solution.residuals[failed] * norm)
+    for k in np.flatnonzero(better):
+        voltages = np.zeros((rows + 2, columns + 2))
+        voltages[part] = x[:, k]
+        solution.voltages[failed[k]] = voltages[1:-1, 1:-1]
     chosen = failed[better]
-    solution.voltages[chosen] = x[1:-1, better, 1:-1].transpose(1, 0, 2)
     solution.residuals[chosen] = (residual / norm)[better]
     solution.iterations[chosen] = 0
     solution.converged[chosen] = accepted[better]
 
 
-def _direct(stencil: Stencil, i: NDArray[np.intp], j: NDArray[np.intp], b: Floats) -> Floats:
-    """Solve one component, its cells at padded (i, j), by sparse LU with two steps of refinement."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.linalg import splu
+def _frame(cells: NDArray[np.bool_]) -> tuple[slice, slice]:
+    """The smallest rectangle of a padded raster around some cells, with its own ghost ring."""
+    rows, columns = np.flatnonzero(cells.any(axis=1)), np.flatnonzero(cells.any(axis=0))
+    return slice(int(rows[0]) - 1, int(rows[-1]) + 2), slice(int(columns[0]) - 1, int(columns[-1]) + 2)
 
-    number = np.full(stencil.diagonal.shape, -1, dtype=np.intp)
-    number[i, j] = np.arange(i.size)
-    heads, tails, values = [], [], []
-    for edge, down, right in (
-        (stencil.east, 0, 1),
-        (stencil.south, 1, 0),
-        (stencil.southeast, 1, 1),
-        (stencil.southwest, 1, -1),
-    ):
-        joined = edge[i, j] > 0
-        heads.append(number[i[joined], j[joined]])
-        tails.append(number[i[joined] + down, j[joined] + right])
-        values.append(edge[i[joined], j[joined]])
-    head, tail, value = (np.concatenate(part) for part in (heads, tails, values))
-    own = np.arange(i.size)
-    full = coo_array(
-        (
-            np.concatenate([-value, -value, stencil.diagonal[i, j]]),
-            (np.concatenate([head, tail, own]), np.concatenate([tail, head, own])),
-        )
-    ).tocsc()
-    start = 0 if stencil.ground is not None and stencil.ground[i, j].any() else 1
-    kept = full[start:, start:]
-    x = np.zeros_like(b)
-    if kept.shape[0] == 0:
-        return x
-    options = {"SymmetricMode": True}
-    factor = splu(kept, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options=options)
-    edge_numbers = np.arange(value.size)
-    ones = np.ones(value.size)
-    drop = coo_array(
-        (np.concatenate([ones, -ones]), (np.tile(edge_numbers, 2), np.concatenate([head, tail]))),
-        shape=(value.size, i.size),
-    ).tocsr()
-    leak = np.zeros((i.size, 1)) if stencil.ground is None else stencil.ground[i, j][:, None]
-    for _ in range(3):
-        # the residual from voltage differences: sums with the diagonal would cancel
-        residual = b - drop.T @ (value[:, None] * (drop @ x)) - leak * x
-        x[start:] += factor.solve(residual[start:])
-        x -= x.mean(axis=0) if start else 0.0
+
+def _clipped(stencil: Stencil, kept: NDArray[np.bool_], part: tuple[slice, slice]) -> Stencil:
+    """The stencil of whole components alone, ``kept`` on the padded raster, in the rectangle around them."""
+    names = ("east", "south", "southeast", "southwest", "diagonal")
+    # an edge belongs to its first cell, whose component holds the other one too
+    planes = {name: np.where(kept, getattr(stencil, name), 0.0)[part] for name in names}
+    ground = None if stencil.ground is None else np.where(kept, stencil.ground, 0.0)[part]
+    return replace(stencil, **planes, nodes=kept[part][1:-1, 1:-1], ground=ground)  # type: ignore[arg-type]
+
+
+def _direct(stencil: Stencil, labels: NDArray[np.int32], amperes: Floats, threads: int) -> Floats:
+    """Voltages (rows + 2, k, columns + 2) of amperes of the same shape, by nested dissection with refinement.
+
+    Voltages of a component without ground sum to 0, which leaves the least to rounding.
+    """
+    from linkways.kernels.nested_dissection import factorise
+
+    factor = factorise(stencil, threads=threads)
+    count = np.bincount(labels.ravel())
+    floating = count > 0
+    floating[0] = False
+    if stencil.ground is not None:
+        floating[labels[stencil.ground > 0]] = False
+    x, residual = np.zeros_like(amperes), amperes.copy()
+    for step in range(REFINEMENTS + 1):
+        if step:
+            residual[:] = amperes
+            _subtract_product(*_operator(stencil), x, residual)
+        inner = np.ascontiguousarray(residual[1:-1, :, 1:-1].transpose(1, 0, 2))
+        x[1:-1, :, 1:-1] += factor.solve(inner).transpose(1, 0, 2)
+        for k in range(x.shape[1]):
+            total = np.bincount(labels.ravel(), x[:, k].ravel())
+            mean = np.divide(total, count, out=np.zeros(len(count)), where=floating)
+            x[:, k] -= mean[labels]
     return x
 
 

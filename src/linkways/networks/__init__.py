@@ -2,6 +2,7 @@
 
 from linkways.networks.change import Change, change
 from linkways.networks.clusters import Clusters, clusters
+from linkways.networks.import_conefor import ConeforNetwork, import_conefor
 from linkways.networks.importance import Importance, importance
 from linkways.networks.indices import Indices, indices
 from linkways.networks.links import links
@@ -12,12 +13,14 @@ from linkways.networks.redundancy import Redundancy, redundancy
 __all__ = [
     "Change",
     "Clusters",
+    "ConeforNetwork",
     "Importance",
     "Indices",
     "MetapopulationCapacity",
     "Redundancy",
     "change",
     "clusters",
+    "import_conefor",
     "importance",
     "indices",
     "links",

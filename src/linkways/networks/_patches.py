@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -22,6 +23,9 @@ __all__ = ["FoundPatches", "Habitat", "find_patches"]
 
 #: A habitat cell narrower than this many metres is a cell in degrees, taken for metres.
 _NARROWEST_CELL_M = 0.05
+#: Memory for the blocks that are looked at side by side, and what a cell takes: value, number, forest, masks.
+_BLOCK_MEMORY = 10**9
+_BYTES_PER_CELL = 20
 
 
 @dataclass(frozen=True)
@@ -127,7 +131,8 @@ def find_patches(habitat: Habitat, *, neighbours: int, min_area_m2: float) -> Fo
     _refuse_degrees(raster, cells)
     blocks = row_blocks(raster)
     seen: list[_Block] = []
-    for found in each(_look, (habitat, cells.area_m2, cells.wraps, neighbours), blocks):
+    start = habitat, cells.area_m2, cells.wraps, neighbours
+    for found in each(_look, start, blocks, threads=_threads(blocks, raster)):
         seen.append(found)
         progress(0.5 * len(seen) / len(blocks), f"habitat, rows to {blocks[len(seen) - 1].stop}")
     _refuse_negative(seen)
@@ -169,6 +174,12 @@ def _kept(
     if not kept.size:
         _refuse_none(area, min_area_m2)
     return FoundPatches(habitat, cells, neighbours, blocks, offsets, number[root], area[kept], quality)
+
+
+def _threads(blocks: list[range], raster: xr.DataArray) -> int:
+    """How many blocks may be looked at side by side within the memory for them."""
+    cells = max(len(rows) for rows in blocks) * raster.shape[1]
+    return int(max(1, min(os.cpu_count() or 1, 8, _BLOCK_MEMORY // (_BYTES_PER_CELL * cells))))
 
 
 def _look(start: tuple[Habitat, np.ndarray, bool, int], rows: range) -> _Block:
@@ -222,7 +233,8 @@ def _refuse_none(area_m2: np.ndarray, min_area_m2: float) -> None:
 def _pieces(found: FoundPatches) -> tuple[np.ndarray, np.ndarray]:
     """Polygons of the blocks, in (column, row), and the patch (from 0) of each; those of one block lie together."""
     owner, pieces = [], []
-    for k, (numbers, shapes) in enumerate(each(_outlined, found, range(len(found.blocks)))):
+    threads = _threads(found.blocks, found.habitat.raster)
+    for k, (numbers, shapes) in enumerate(each(_outlined, found, range(len(found.blocks)), threads=threads)):
         owner.append(numbers)
         pieces.append(shapes)
         progress(0.5 + 0.4 * (k + 1) / len(found.blocks), f"outlines, rows to {found.blocks[k].stop}")

@@ -1,3 +1,6 @@
 """What to protect, restore or remove under a budget."""
 
-__all__: list[str] = []
+from linkways.planning.carbon import Carbon, carbon
+from linkways.planning.restore import Restoration, restore
+
+__all__ = ["Carbon", "Restoration", "carbon", "restore"]

@@ -8,6 +8,14 @@ from linkways.spatial.align import align, burn_lines, feature_of_cell, rasterize
 from linkways.spatial.basins import random_barriers, random_basin
 from linkways.spatial.blocks import block_values, computed_raster, is_deferred, row_blocks
 from linkways.spatial.cells import CellGeometry, cell_geometry, same_grid
+from linkways.spatial.graphs import (
+    HabitatGraph,
+    conefor_graph,
+    read_conefor,
+    read_graphml,
+    write_conefor,
+    write_graphml,
+)
 from linkways.spatial.landscapes import (
     classify_landscape,
     edge_gradient,
@@ -28,6 +36,7 @@ __all__ = [
     "BuiltinSource",
     "CellGeometry",
     "Grid",
+    "HabitatGraph",
     "align",
     "block_values",
     "builtin",
@@ -36,6 +45,7 @@ __all__ = [
     "cell_geometry",
     "classify_landscape",
     "computed_raster",
+    "conefor_graph",
     "edge_gradient",
     "feature_of_cell",
     "grid_of",
@@ -52,6 +62,8 @@ __all__ = [
     "random_mosaic",
     "raster_like",
     "rasterize",
+    "read_conefor",
+    "read_graphml",
     "read_raster",
     "read_table",
     "read_vectors",
@@ -59,6 +71,8 @@ __all__ = [
     "row_blocks",
     "same_grid",
     "to_grid_crs",
+    "write_conefor",
+    "write_graphml",
     "write_raster",
     "write_table",
     "write_vectors",

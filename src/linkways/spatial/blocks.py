@@ -30,13 +30,13 @@ def is_deferred(raster: xr.DataArray) -> bool:
     return raster.chunks is not None or not raster.variable._in_memory
 
 
-def row_blocks(raster: xr.DataArray, *, cells: int = BLOCK_CELLS) -> list[range]:
-    """Return the rows of the raster in blocks of at most about ``cells`` cells, from the north.
+def row_blocks(raster: xr.DataArray, *, cells: int | None = None) -> list[range]:
+    """Return the rows of the raster in blocks of about ``cells`` cells (by default 2**23), from the north.
 
     Blocks end where the tiles of the file end, so that no tile is read twice.
     """
     rows, columns = raster.shape
-    step = max(1, cells // max(1, columns))
+    step = max(1, (BLOCK_CELLS if cells is None else cells) // max(1, columns))
     tile = int(raster.encoding.get("preferred_chunks", {}).get("y", 1))
     if tile < rows:
         step = max(tile, step // tile * tile)

@@ -1,4 +1,4 @@
-"""Tables in and out: CSV and Parquet as DataFrames."""
+"""Tables in and out: CSV, Parquet and the text tables of older programs as DataFrames."""
 
 from __future__ import annotations
 
@@ -16,10 +16,13 @@ if TYPE_CHECKING:
 __all__ = ["read_table", "write_table"]
 
 _FORMATS = {".csv": "CSV", ".parquet": "Parquet"}
+_READ = {**_FORMATS, ".txt": "text"}
 
 
 def read_table(path: str | os.PathLike[str], *, columns: Sequence[str] | None = None) -> pd.DataFrame:
-    """Return the rows of a CSV (.csv, .csv.gz; comma, UTF-8) or Parquet file.
+    """Return the rows of a CSV (.csv, .csv.gz; comma, UTF-8), Parquet or text file (.txt, .txt.gz; blanks or tabs).
+
+    A text file whose first row holds numbers only has no header; its columns are then called ``column_1`` and so on.
 
     Args:
         path: the file.
@@ -33,15 +36,18 @@ def read_table(path: str | os.PathLike[str], *, columns: Sequence[str] | None = 
     from linkways.spatial._atomic import check_suffix, missing_file
 
     file = Path(path)
-    suffix = check_suffix(file.with_suffix("") if file.suffix.lower() == ".gz" else file, _FORMATS, "table")
+    suffix = check_suffix(file.with_suffix("") if file.suffix.lower() == ".gz" else file, _READ, "table")
     if not file.exists():
         raise missing_file(file, "table")
     try:
-        frame = pd.read_parquet(file) if suffix == ".parquet" else pd.read_csv(file, encoding="utf-8-sig")
+        if suffix == ".txt":
+            frame = _read_text(file)
+        else:
+            frame = pd.read_parquet(file) if suffix == ".parquet" else pd.read_csv(file, encoding="utf-8-sig")
     # The errors of pyarrow are children of these.
     except (ValueError, OSError, KeyError, NotImplementedError) as error:
         reason = str(error).strip().replace("\n", " ")[:300]
-        raise LinkwaysError(f"cannot read {file} as a {_FORMATS[suffix]} table ({reason}); check the file") from error
+        raise LinkwaysError(f"cannot read {file} as a {_READ[suffix]} table ({reason}); check the file") from error
     if columns is None:
         return frame
     for column in columns:
@@ -73,3 +79,17 @@ def write_table(frame: pd.DataFrame, path: str | os.PathLike[str]) -> Path:
     with written_aside(final) as aside:
         aside.write_bytes(content)
     return final
+
+
+def _read_text(file: Path) -> pd.DataFrame:
+    """The rows of a text file separated by blanks, with or without a header."""
+    import pandas as pd
+
+    first = pd.read_csv(file, sep=r"\s+", header=None, nrows=1, dtype=str, encoding="utf-8-sig").iloc[0].astype(str)
+    if first.str.fullmatch(r"-?\d+,\d+").any():
+        raise ValueError("its numbers have decimal commas; write them with points")
+    has_header = bool(pd.to_numeric(first, errors="coerce").isna().any())
+    names = None if has_header else [f"column_{k}" for k in range(1, len(first) + 1)]
+    return pd.read_csv(
+        file, sep=r"\s+", header=0 if has_header else None, names=names, index_col=False, encoding="utf-8-sig"
+    )

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from linkways import __version__
+from linkways.checkpoint import Keeper, Stopped, keep_in
 from linkways.errors import LinkwaysError
 from linkways.method import reporting_progress
 from linkways.studies import provenance
@@ -23,6 +24,7 @@ from linkways.studies._publish import FORMAT, publish
 from linkways.studies.checks import Examined, Target, align_chain
 from linkways.studies.inputs import content_hash, read_input
 from linkways.studies.store import Finished, Store, disk_sentence, step_key
+from linkways.time_left import TimeLeft
 
 __all__ = ["Event", "RunStopped", "Work"]
 
@@ -41,6 +43,7 @@ class Event:
         finished: how many steps are finished.
         steps: how many steps the study has.
         seconds: how long the step took, once it is finished.
+        seconds_left: how much longer the step will take, None where that cannot be told (yet).
     """
 
     kind: Literal["started", "progress", "finished", "reused", "failed", "stopping", "report"]
@@ -51,9 +54,10 @@ class Event:
     finished: int = 0
     steps: int = 0
     seconds: float | None = None
+    seconds_left: float | None = None
 
 
-class RunStopped(LinkwaysError):
+class RunStopped(Stopped):
     """A run was stopped before its end; what is finished is kept and the next run goes on from there."""
 
 
@@ -99,7 +103,10 @@ class Work:
         with self.memory, self.memory.watching() as peak:
             self._hash_inputs()
             self._find_keys()
-            if not fresh:
+            if fresh:
+                for key in self.keys.values():
+                    self.store.forget_partial(key)
+            else:
                 self._take_over()
             waiting = [id for id in self.found.order if id not in self.finished]
             self.values = _Values(self, waiting)
@@ -112,8 +119,10 @@ class Work:
     def stopped(self) -> RunStopped:
         """What to say when the run was stopped."""
         done, steps = len(self.finished), len(self.found.study.steps)
+        parts = [id for id, key in self.keys.items() if id not in self.finished and self.store.partial(key).is_dir()]
+        also = f" with what was finished of {', '.join(parts)}" if parts else ""
         return RunStopped(
-            f"stopped with {done} of {steps} steps finished, which are kept in {self.out}; "
+            f"stopped with {done} of {steps} steps finished, which are kept in {self.out}{also}; "
             "run the same command again to go on from there"
         )
 
@@ -148,7 +157,9 @@ class Work:
     def _take_over(self) -> None:
         for id in self.found.order:
             earlier = self.store.finished(self.keys[id])
-            if earlier is not None:
+            # a result of an earlier declaration may lack a part that was added since
+            declared = {one.name for one in self.found.methods[id].outputs}
+            if earlier is not None and declared <= set(earlier.parts):
                 self.finished[id] = earlier
                 self.reused.add(id)
                 self._tell("reused", id, done=1.0, seconds=earlier.record["seconds"])
@@ -224,17 +235,26 @@ class Work:
             self.values.release(id)
 
     def _compute(self, id: str) -> Finished:
-        from linkways.spatial import recording
-
-        method, parameters = self.found.methods[id], self.found.parameters[id]
         handed = {
             name: [self.values.get(one) for one in value] if isinstance(value, list) else self.values.get(value)
             for name, value in self.found.wiring[id].items()
         }
         self._check_stop()
+        # removed only when the step is in the store, so that a full disk there costs no work
+        with keep_in(self.store.partial(self.keys[id])) as keeper:
+            return self._compute_kept(id, keeper, handed)
+
+    def _compute_kept(self, id: str, keeper: Keeper, handed: dict[str, Any]) -> Finished:
+        from linkways.spatial import note, recording
+
+        method, parameters = self.found.methods[id], self.found.parameters[id]
         clock = time.perf_counter()
-        with self.memory.watching() as peak, recording() as log, reporting_progress(self._watcher(id)):
+        time_left = TimeLeft()
+        watching = reporting_progress(self._watcher(id, time_left), time_left)
+        with self.memory.watching() as peak, recording() as log, watching:
             result = method.function(**handed, **parameters)
+            if keeper.took_over:
+                note("went on from what an earlier run had finished of it; the seconds are those of this run alone")
         record = {
             "step": id,
             "method": method.id,
@@ -249,7 +269,7 @@ class Work:
         with recording() as writing:
             return self.store.keep(self.keys[id], method, method.parts(result), record, writing)
 
-    def _watcher(self, id: str) -> Callable[[float, str], None]:
+    def _watcher(self, id: str, time_left: TimeLeft) -> Callable[[float, str], None]:
         last = 0.0
 
         def watch(done: float, what: str) -> None:
@@ -259,7 +279,8 @@ class Work:
             # Nobody sees more than a few changes a second.
             if now - last >= 0.05 or done >= 1.0:
                 last = now
-                self.news.put(_News(id, event=self._event("progress", id, done=done, what=what)))
+                event = self._event("progress", id, done=done, what=what, seconds_left=time_left.seconds())
+                self.news.put(_News(id, event=event))
 
         return watch
 

@@ -40,7 +40,8 @@ class Target:
     """What a reference in the recipe names: a study input, or one output of a step."""
 
     kind: str | None
-    """``raster``, ``vector``, ``table``, ``figure`` or ``number``; None for a layer not told to be one of the two."""
+    """``raster``, ``vector``, ``table``, ``figure``, ``number`` or ``document``; None for a layer not told to be
+    one of the two."""
     input: str | None = None
     step: str | None = None
     output: str | None = None
@@ -133,7 +134,7 @@ def examine(study: Study) -> Examined:
 def output_kind(method: Method, output: Output) -> str | None:
     """``raster``, ``vector``, ``table``, ``figure`` or ``number``; None for a layer whose annotation tells neither."""
     if output.kind != "layer":
-        return {"table": "table", "figure": "figure", "indicator": "number"}[output.kind]
+        return {"table": "table", "figure": "figure", "indicator": "number", "document": "document"}[output.kind]
     text = _annotation_text(method, output)
     rasters, vectors = "DataArray" in text, "GeoDataFrame" in text
     return None if rasters == vectors else "raster" if rasters else "vector"
@@ -323,7 +324,9 @@ def _resolved(found: Examined, step: Step, place: Place, reference: str) -> Targ
 
 
 def _check_target(found: Examined, step: Step, place: Place, item: Input, target: Target) -> None:
-    if target.kind is not None and target.kind != item.kind:
+    # the rows of a layer are a table with geometry
+    fits = {item.kind, "vector"} if item.kind == "table" else {item.kind}
+    if target.kind is not None and target.kind not in fits:
         sentence = f"input {item.name} must be a {item.kind} but {target.reference} is a {target.kind}"
         _say(found, place, f"{sentence}; name a {item.kind} ({item.spec.doc})", step)
         return

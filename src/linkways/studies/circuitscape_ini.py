@@ -29,12 +29,14 @@ from linkways.studies._circuitscape_files import (
 if TYPE_CHECKING:
     from linkways.corridors._circuit import Circuit
     from linkways.corridors._circuit_graph import Graph
+    from linkways.estimates import Estimate
 
-__all__ = ["read_circuitscape_ini", "run_circuitscape"]
+__all__ = ["estimate_circuitscape", "read_circuitscape_ini", "run_circuitscape"]
 
 Floats = NDArray[np.float64]
 MANY_NODES = 5000
 TOLERANCE = 1e-10
+ANY_CRS = "EPSG:3857"  # grids have square cells of any unit, and currents count in cells
 
 FLAG, FILE, TEXT, NUMBER = "flag", "file", "text", "number"
 KEYS: dict[str, tuple[str, Any]] = {
@@ -283,6 +285,54 @@ def run_circuitscape(config: Path, *, many_nodes: bool = False) -> list[Path]:
         settings.tell(f"finished in {time.perf_counter() - started:.2f} s")
     writer.log()
     return writer.written
+
+
+def estimate_circuitscape(config: Path) -> Estimate:
+    """What `run_circuitscape` would take, maps of single cases not counted, from a measured sample; nothing is written.
+
+    It is that of `corridors.current` on the same landscape and focal nodes. Raises LinkwaysError for what
+    `run_circuitscape` refuses, and for networks and advanced mode, which have no estimate.
+    """
+    import pandas as pd
+
+    from linkways.corridors.current import current
+    from linkways.spatial import new_raster
+
+    settings = read_circuitscape_ini(config)
+    if settings["data_type"] == "network" or settings.mode == "advanced":
+        raise LinkwaysError(f"{config}: only rasters with focal nodes have an estimate; run it without --estimate")
+    grid = _habitat(settings)
+    circuit = _circuit(settings, grid)
+    nodes = _focal_nodes(settings, grid, many_nodes=False)
+    pairs = read_pairs(settings.file("included_pairs_file")) if settings["use_included_pairs"] else None
+    inside = circuit.nodes.ravel()
+    nodes = {n: c for n, c in nodes.items() if inside[c].any() and (pairs is None or pairs.keeps(n))}
+    top = grid.bottom + grid.shape[0] * grid.cell_size
+    raster = new_raster(grid.values, crs=ANY_CRS, cell_size=grid.cell_size, origin=(grid.left, top))
+    wanted = np.argwhere(np.triu(_wanted(list(nodes), pairs), 1))
+    names = np.array(list(nodes))
+    found: Estimate = current.declaration.estimate(  # type: ignore[attr-defined]
+        raster,
+        _as_features(raster, nodes),
+        _as_features(raster, dict(enumerate(circuit.shorted))) if circuit.shorted else None,
+        pd.DataFrame({"node_a": names[wanted[:, 0]], "node_b": names[wanted[:, 1]]}),
+        mode=settings.mode.replace("-", "_"),
+        values="resistance" if settings["habitat_map_is_resistances"] else "conductance",
+        average="resistance" if settings["connect_using_avg_resistances"] else "conductance",
+        neighbours=4 if settings["connect_four_neighbors_only"] else 8,
+    )
+    return found
+
+
+def _as_features(raster: Any, groups: dict[int, NDArray[np.intp]]) -> Any:
+    """Groups of flat cells as the points in their centres."""
+    import geopandas as gpd
+    import shapely
+
+    x, y = raster.x.values, raster.y.values
+    columns = raster.shape[1]
+    shapes = [shapely.MultiPoint(np.column_stack([x[own % columns], y[own // columns]])) for own in groups.values()]
+    return gpd.GeoDataFrame({"node": list(groups)}, geometry=shapes, crs=ANY_CRS)
 
 
 class _Writer:

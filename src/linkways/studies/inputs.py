@@ -23,7 +23,7 @@ Bounds = tuple[float, float, float, float]
 _KINDS_BY_ENDING = {
     "raster": (".tif", ".tiff", ".asc", ".vrt", ".img", ".nc", ".grd", ".bil", ".flt", ".jp2", ".hgt", ".dem"),
     "vector": (".gpkg", ".shp", ".geojson", ".json", ".fgb", ".kml", ".gml", ".geoparquet"),
-    "table": (".csv", ".gz"),
+    "table": (".csv", ".gz", ".txt"),
 }
 _SHAPEFILE_PARTS = (".dbf", ".shx", ".prj", ".cpg")
 
@@ -426,6 +426,12 @@ def _table_header(_: StudyInput, target: str) -> Header:
         schema = _parquet_schema(target)
         return Header("table", target, (Path(target),), shape=(schema.rows, len(schema.names)), columns=schema.names)
     name = Path(target).name
+    if name.lower().endswith((".txt", ".txt.gz")):
+        from linkways.spatial import read_table
+
+        frame = read_table(target)
+        columns = tuple(str(column) for column in frame.columns)
+        return Header("table", target, (Path(target),), shape=(len(frame), len(columns)), columns=columns)
     if not name.lower().endswith((".csv", ".csv.gz")):
         raise LinkwaysError(f"{name} is not a table that can be read; write it as CSV (.csv) or Parquet (.parquet)")
     try:

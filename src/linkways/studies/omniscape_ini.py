@@ -16,8 +16,9 @@ from linkways.spatial import note
 
 if TYPE_CHECKING:
     from linkways.corridors._windows import Condition, Landscape, Maps, Windows
+    from linkways.estimates import Estimate
 
-__all__ = ["run_omniscape"]
+__all__ = ["estimate_omniscape", "run_omniscape"]
 
 Floats = NDArray[np.float64]
 
@@ -100,6 +101,18 @@ def run_omniscape(config: Path) -> list[Path]:
     windows = _windows(settings, raster)
     maps = moving_windows(land, windows)
     return _write(settings, raster, values, maps)
+
+
+def estimate_omniscape(config: Path) -> Estimate:
+    """What `run_omniscape` would take, from a measured sample of its windows; refuses the same, writes nothing."""
+    from linkways.corridors._windows import refuse_unfit
+    from linkways.corridors.omnidirectional import estimate_windows
+
+    settings = Settings.read(Path(config))
+    raster = _read(settings, "resistance_file")
+    land, windows = _landscape(settings, raster, _reclassified(settings, raster.values)), _windows(settings, raster)
+    refuse_unfit(land, windows)
+    return estimate_windows(land, windows)
 
 
 # --- settings ------------------------------------------------------------------------------------------------

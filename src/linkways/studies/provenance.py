@@ -29,7 +29,7 @@ __all__ = [
 
 PACKAGES = ("numpy", "scipy", "numba", "pandas", "geopandas", "shapely", "pyproj", "rasterio", "xarray")
 
-_FOLDERS = {"raster": "layers", "vector": "layers", "table": "tables", "figure": "figures"}
+_FOLDERS = {"raster": "layers", "vector": "layers", "table": "tables", "figure": "figures", "document": "documents"}
 _MEDIA = {
     ".tif": "image/tiff; application=geotiff; profile=cloud-optimized",
     ".parquet": "application/vnd.apache.parquet",

@@ -85,6 +85,12 @@ def _parts(run: Run) -> dict[str, Any]:
         "simulated": [item["name"] for item in record["inputs"] if item.get("simulated")],
         "real": [item["name"] for item in record["inputs"] if not item.get("simulated") and item["kind"] != "table"],
         **shown,
+        "documents": [
+            {"step": step["id"], "doc": output["doc"], "file": output["file"]}
+            for step in record["steps"]
+            for output in step["outputs"]
+            if output["kind"] == "document" and output["file"] is not None
+        ],
         "steps": steps,
         "data": data_of(record["inputs"]),
         "notes": notes_of(record) + _gaps(shown["tables"]),

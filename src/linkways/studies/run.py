@@ -102,7 +102,8 @@ def run_study(
 ) -> Run:
     """Check a study, run it into a folder, write its report and return the run.
 
-    Steps whose method, version, parameters and inputs are those of an earlier run in the folder are taken over.
+    Steps whose method, version, parameters and inputs are those of an earlier run in the folder are taken over. So is
+    what an earlier run that was stopped or killed had finished of a long step.
 
     Args:
         study: the study.
@@ -114,7 +115,7 @@ def run_study(
 
     Raises:
         StudyError: the study has mistakes, all of them told; nothing was written.
-        RunStopped: stopped by Ctrl-C or ``stop``; finished steps are kept.
+        RunStopped: stopped by Ctrl-C or ``stop``; finished steps, and what is finished of long ones, are kept.
         LinkwaysError: a step refused its input, the disk is full, or another run holds the folder.
     """
     folder = Path(out)

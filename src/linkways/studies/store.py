@@ -1,7 +1,8 @@
 """Finished steps on disk, each under the key of everything that decides its result.
 
 A step is written into a folder aside and moved to ``.steps/KEY`` in one move when it is whole, so that a run that
-stops at any moment finds there only complete results. Every file is recorded with its SHA-256 and checked before it is
+stops at any moment finds there only complete results. What a step at work has finished of its own lies in
+``.steps/KEY.partial`` until then. Every file is recorded with its SHA-256 and checked before it is
 used again: a layer edited in place does not count as a result.
 """
 
@@ -37,7 +38,8 @@ class Part:
 
     Attributes:
         name: the output's name.
-        kind: ``raster``, ``vector``, ``table``, ``figure``, ``number``, or ``nothing`` when the method gave None.
+        kind: ``raster``, ``vector``, ``table``, ``figure``, ``document``, ``number``, or
+            ``nothing`` when the method gave None.
         files: SHA-256 by file name, the one that is read back first.
         value: the number of an indicator, None when it is not finite.
     """
@@ -93,6 +95,8 @@ class Store:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._settled: set[str] = set()
+        self._settling = threading.Lock()
         folder.mkdir(parents=True, exist_ok=True)
 
     def tidy(self) -> None:
@@ -130,7 +134,11 @@ class Store:
             written = [_write_part(aside, method, name, value, noted) for name, value in parts.items()]
             record = {**record, "log": [*record["log"], *noted]}
             write_json(aside / "result.json", {**record, "key": key, "parts": [vars(part) for part in written]})
-            self._move(aside, self.folder / key)
+            with self._settling:
+                # of two equal steps side by side the first result stays: others may be reading it
+                if key not in self._settled:
+                    self._move(aside, self.folder / key)
+                self._settled.add(key)
         found = self.finished(key)
         if found is None:
             raise LinkwaysError(f"the result in {self.folder / key} cannot be read back; check the disk")
@@ -153,8 +161,16 @@ class Store:
             write_json(aside / "result.json", {**record, "key": key, "parts": []})
             self._move(aside, self.folder / key)
 
+    def partial(self, key: str) -> Path:
+        """Where the finished part of a step that is at work is kept."""
+        return self.folder / f"{key}.partial"
+
+    def forget_partial(self, key: str) -> None:
+        """Remove what an earlier run kept of an unfinished step."""
+        shutil.rmtree(self.partial(key), ignore_errors=True)
+
     def prune(self, keys: Iterable[str]) -> None:
-        """Remove all results but these and what was fetched."""
+        """Remove all results but these, what was fetched, and what is kept of steps that never were finished."""
         kept = set(keys)
         for entry in self.folder.iterdir():
             if entry.is_dir() and entry.name not in kept:
@@ -243,10 +259,11 @@ def _write_part(folder: Path, method: Method, name: str, value: Any, log: list[s
     declared = next(one for one in method.outputs if one.name == name)
     kind = _kind(value)
     allowed = {
-        "layer": ("raster", "vector", "nothing"),
+        "layer": ("raster", "vector", "table", "nothing"),
         "table": ("table", "nothing"),
         "indicator": ("number", "nothing"),
         "figure": ("figure", "nothing"),
+        "document": ("document", "nothing"),
     }[declared.kind]
     if kind not in allowed:
         raise LinkwaysError(f"{method.id} gave a {type(value).__name__} as {name}, which should be a {declared.kind}")
@@ -257,7 +274,13 @@ def _write_part(folder: Path, method: Method, name: str, value: Any, log: list[s
 
 def _kind(value: Any) -> str:
     names = [base.__name__ for base in type(value).__mro__]
-    known = {"DataArray": "raster", "GeoDataFrame": "vector", "DataFrame": "table", "Figure": "figure"}
+    known = {
+        "DataArray": "raster",
+        "GeoDataFrame": "vector",
+        "DataFrame": "table",
+        "Figure": "figure",
+        "str": "document",
+    }
     if value is None:
         return "nothing"
     kind = next((known[name] for name in names if name in known), None)
@@ -284,6 +307,9 @@ def _write_value(folder: Path, name: str, kind: str, value: Any) -> Part:
         paths = [write_vectors(value, folder / f"{name}.parquet")]
     elif kind == "table":
         paths = [write_table(value, folder / f"{name}.{ending}") for ending in ("parquet", "csv")]
+    elif kind == "document":
+        paths = [folder / f"{name}.html"]
+        paths[0].write_text(value, encoding="utf-8")
     else:
         paths = [folder / f"{name}.png"]
         with _DRAWING:
