@@ -5,18 +5,20 @@ import pytest
 
 from linkways import networks
 from linkways.cli import main
-from linkways.studies import check_study, load_study
+from linkways.studies import check_study, load_study, run_study
 
 STUDY = """
 linkways: 1
 title: A network from Conefor files
 inputs:
-  nodes: {path: nodes.txt, licence: test, source: simulated}
-  links: {path: links.txt, licence: test, source: simulated}
+  nodes: {path: nodes.txt}
+  links: {path: links.txt}
 steps:
-  - id: network
-    method: networks.import_conefor
-    inputs: {nodes: nodes, links: links}
+  - {id: read, method: networks.import_conefor, inputs: {nodes: nodes, links: links}}
+  - id: worth
+    method: networks.indices
+    inputs: {patches: read.patches, links: read.links}
+    parameters: {attribute: attribute, distance: 350.5}
 """
 
 
@@ -41,3 +43,13 @@ def test_the_indices_take_what_was_imported():
     result = networks.indices(found.patches, found.links, attribute="attribute", distance=1000)
     # 9 + 16 + 2 x 12 x 0.5
     assert result.equivalent_connectivity == pytest.approx(37**0.5)
+
+
+def test_a_study_reads_conefor_files_by_their_path(files):
+    (files / "study.yaml").write_text(STUDY, encoding="utf-8")
+    study = load_study(files / "study.yaml")
+    assert check_study(study) == []
+    run_study(study, files / "out")
+    found = next((files / "out").rglob("*worth*indices*.csv"))
+    table = pd.read_csv(found).set_index("index")["value"]
+    assert table["EC(PC)"] == pytest.approx((20.5**2 + 7**2 + 20.5 * 7) ** 0.5)

@@ -408,6 +408,18 @@ def test_planar_straight_links_leave_out_pairs_with_a_patch_between():
         assert pairs(networks.links(row, kind=kind, topology="planar")) == [(1, 2), (2, 3)]
 
 
+def test_planar_links_of_patches_with_one_centre_join_them_and_one_patch_has_none():
+    ring = shapely.box(0, 0, 300, 300).difference(shapely.box(100, 100, 200, 200))
+    layer = [ring, shapely.box(140, 140, 160, 160), shapely.box(500, 0, 600, 100), shapely.box(450, 400, 500, 500)]
+    layer = polygons(*(shapely.transform(shape, lambda xy: xy + ORIGIN) for shape in layer))
+    links = networks.links(layer, kind="centroid", topology="planar")
+    assert (1, 2) in pairs(links)
+    assert len(links) >= 4
+    for kind in ("edge", "centroid"):
+        assert len(networks.links(layer[:1], kind=kind, topology="planar")) == 0
+        assert pairs(networks.links(layer[:2], kind=kind, topology="planar")) == [(1, 2)]
+
+
 @settings(deadline=None, max_examples=25)
 @given(st.integers(0, 2**32 - 1))
 def test_planar_edge_links_hold_all_pairs_whose_zones_touch_on_a_fine_raster(seed):

@@ -125,7 +125,16 @@ def neighbours_by_nearness(surface: Surface) -> np.ndarray:
 
 
 def _triangulated(points: np.ndarray, owner: np.ndarray) -> np.ndarray:
-    """Pairs of owners whose points a triangle's side joins."""
+    """Pairs of owners whose points a triangle's side joins; owners of one and the same point are a pair, too."""
+    points, first, which = np.unique(points, axis=0, return_index=True, return_inverse=True)
+    same = np.stack([owner[first][which.ravel()], owner], axis=1)
+    pairs = np.concatenate([_sides(points, owner[first]), same])
+    pairs = np.sort(pairs[pairs[:, 0] != pairs[:, 1]], axis=1)
+    return np.unique(pairs, axis=0)
+
+
+def _sides(points: np.ndarray, owner: np.ndarray) -> np.ndarray:
+    """Owners at the two ends of all sides of the triangulation of different points."""
     from scipy.spatial import Delaunay, QhullError
 
     middle = points.mean(axis=0)
@@ -134,11 +143,8 @@ def _triangulated(points: np.ndarray, owner: np.ndarray) -> np.ndarray:
     except (QhullError, ValueError):
         # too few points, or all on one line: each is joined to the next
         along = owner[np.lexsort((points - middle).T[::-1])]
-        pairs = np.stack([along[:-1], along[1:]], axis=1)
-    else:
-        pairs = owner[np.concatenate([corners[:, [0, 1]], corners[:, [1, 2]], corners[:, [0, 2]]])]
-    pairs = np.sort(pairs[pairs[:, 0] != pairs[:, 1]], axis=1)
-    return np.unique(pairs, axis=0)
+        return np.stack([along[:-1], along[1:]], axis=1)
+    return np.asarray(owner[np.concatenate([corners[:, [0, 1]], corners[:, [1, 2]], corners[:, [0, 2]]])])
 
 
 # --- anchors -----------------------------------------------------------------------------------------------------

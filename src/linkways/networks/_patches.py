@@ -119,7 +119,7 @@ class FoundPatches:
         shapes = _joined(owner, pieces, len(self))
         grid = grid_of(self.habitat.raster)
         corner, step = np.array([grid.x0, grid.y0]), np.array([grid.dx, grid.dy])
-        return np.asarray(shapely.transform(shapes, lambda column_row: corner + step * column_row))
+        return np.asarray(shapely.transform(shapes, lambda place: corner + step * (place - 1)))
 
 
 def find_patches(habitat: Habitat, *, neighbours: int, min_area_m2: float) -> FoundPatches:
@@ -231,7 +231,7 @@ def _refuse_none(area_m2: np.ndarray, min_area_m2: float) -> None:
 
 
 def _pieces(found: FoundPatches) -> tuple[np.ndarray, np.ndarray]:
-    """Polygons of the blocks, in (column, row), and the patch (from 0) of each; those of one block lie together."""
+    """Polygons of the blocks, in (column, row) from 1, and the patch (from 0) of each; one block's lie together."""
     owner, pieces = [], []
     threads = _threads(found.blocks, found.habitat.raster)
     for k, (numbers, shapes) in enumerate(each(_outlined, found, range(len(found.blocks)), threads=threads)):
@@ -248,7 +248,8 @@ def _outlined(found: FoundPatches, block: int) -> tuple[np.ndarray, np.ndarray]:
     from affine import Affine
 
     cells = found.rows(block)
-    shift = Affine.translation(0, found.blocks[block].start)
+    # counted from (1, 1): at (0, 0) rasterio warns of a raster that lies nowhere
+    shift = Affine.translation(1, 1 + found.blocks[block].start)
     numbers: list[int] = []
     points: list[np.ndarray] = []
     rings_of: list[int] = [0]

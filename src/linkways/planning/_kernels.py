@@ -286,7 +286,7 @@ def mesh_search(
     while going:
         nodes += 1
         if taken:  # a set not met before: its gain, and whether it is lawful
-            _merge(state, 2, unit_ptr, unit_of, touch_ptr, touch, patches, parent, active)
+            _merge(state, np.int64(2), unit_ptr, unit_of, touch_ptr, touch, patches, parent, active)
             fixed[:] = 0.0
             for node in range(patches + units):
                 if active[node]:
@@ -329,7 +329,7 @@ def mesh_search(
                     undecided += 1
         top, pick = -np.inf, -1
         if undecided > 0:
-            _merge(state, 1, unit_ptr, unit_of, touch_ptr, touch, patches, parent, active)
+            _merge(state, np.int64(1), unit_ptr, unit_of, touch_ptr, touch, patches, parent, active)
             fixed[:] = 0.0
             free[:] = 0.0
             for node in range(patches):
@@ -411,6 +411,20 @@ def mesh_search(
 
 
 @njit(cache=True, nogil=True)
+def _add_code(seen, code):
+    """Whether the code is new to the table, which then holds it."""
+    if code == 0:
+        return False
+    at = (code & 0x7FFFFFFFFFFFFFFF) % len(seen)
+    while seen[at] != 0:
+        if seen[at] == code:
+            return False
+        at = (at + 1) % len(seen)
+    seen[at] = code
+    return True
+
+
+@njit(cache=True, nogil=True)
 def covered_sets(x, y, owner, size, near_ptr, near, radius, keys):
     """The sets of options whose points a circle covers, each once, as compressed rows; smaller ones may be left out.
 
@@ -420,8 +434,7 @@ def covered_sets(x, y, owner, size, near_ptr, near, radius, keys):
     another is about to leave; of those only such that one has entered since the last left can be largest.
     """
     n = len(x)
-    seen = set()
-    seen.add(np.int64(0))
+    seen = np.zeros(1024, np.int64)  # open addressing; 0 is an empty place and the code of the empty set
     ptr, flat = np.zeros(1024, np.int64), np.empty(16384, np.int64)
     rows, used = 0, 0
     inside = np.zeros(len(size), np.int64)
@@ -438,10 +451,12 @@ def covered_sets(x, y, owner, size, near_ptr, near, radius, keys):
             starts[m], ends[m] = (toward - half) % turn, (toward + half) % turn
         starts.sort()
         ends.sort()
+        at = 0
         for m in range(max(k, 1)):
             if k > 0:
                 last = ends[m - 1] - (turn if m == 0 else 0.0) - 1e-7
-                at = np.searchsorted(starts, ends[m] + 1e-7, side="right")
+                while at < k and starts[at] <= ends[m] + 1e-7:
+                    at += 1
                 entered = at > 0 and starts[at - 1] > last
                 entered = entered or (last < 0.0 and starts[k - 1] - turn > last)
                 entered = entered or (ends[m] + 1e-7 > turn and starts[0] + turn < ends[m] + 1e-7)
@@ -466,12 +481,15 @@ def covered_sets(x, y, owner, size, near_ptr, near, radius, keys):
             for t in range(-1, k):
                 j = i if t < 0 else near[near_ptr[i] + t]
                 inside[owner[j]] = 0
-            if code in seen:
+            if not _add_code(seen, code):
                 used = first
                 continue
-            seen.add(code)
-            flat[first:used].sort()
             rows += 1
+            if 2 * rows > len(seen):
+                wider = np.zeros(4 * len(seen), np.int64)
+                for t in range(len(seen)):
+                    _add_code(wider, seen[t])
+                seen = wider
             if rows + 1 > len(ptr):
                 longer = np.zeros(2 * len(ptr), np.int64)
                 longer[:rows] = ptr[:rows]
@@ -566,7 +584,7 @@ def search_place(
         beside_ptr,
         beside[:filled],
         size,
-        patches,
+        len(size) - units,  # a number that numba does not take for a constant and compile the search for
         cost[own],
         group[own],
         zone[own],
@@ -663,7 +681,7 @@ def connectivity_gains(kind, d, a, scale, entry, added, out):
     n = len(a)
     wider, areas = np.empty((n + 1, n + 1)), np.empty(n + 1)
     areas[:n] = a
-    now = connectivity(0, d, a, scale) if kind == 0 else 0.0
+    now = connectivity(kind, d, a, scale) if kind == 0 else 0.0
     for o in range(len(added)):
         at = entry[o]
         if kind == 0:  # only pairs that get nearer change

@@ -83,7 +83,7 @@ class CompactMesh:
                 proven, bound = False, max(bound, rest)
             best = max(best, top)
             for gain, members in zip(gains, sets, strict=True):
-                found[tuple(int(o) for o in self.places[at][members])] = float(gain)
+                found[tuple(sorted(self.places[at][members].tolist()))] = float(gain)
         slack = max(equal, within * best) if keep > 1 else equal
         ranked = sorted(((g, c) for c, g in found.items() if g >= best - slack), key=lambda p: (-p[0], p[1]))[:keep]
         return Found([c for _, c in ranked], [g for g, _ in ranked], max(best, bound), proven)
