@@ -352,7 +352,7 @@ def _write_parts(declared: Method, result: Any, folder: Path, *, gpkg: bool) -> 
         elif kind == "Figure":
             part.savefig(f"{stem}.png", dpi=150)
         elif kind == "str":
-            Path(f"{stem}.html").write_text(part, encoding="utf-8")
+            Path(f"{stem}{output.suffix}").write_text(part, encoding="utf-8")
         else:
             indicators[output.name] = {"value": part, "unit": output.unit, "doc": output.doc}
     if indicators:

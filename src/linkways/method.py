@@ -144,10 +144,12 @@ class Figure:
 
 @dataclass(frozen=True)
 class Document:
-    """A page in the result: the text of a self-contained HTML file."""
+    """A text in the result: a self-contained HTML page, or a file that another program reads."""
 
     doc: str
     name: str = ""
+    suffix: str = ".html"
+    """What its file's name ends in."""
 
 
 # --- what is read from it ------------------------------------------------------------
@@ -175,6 +177,8 @@ class Output:
     kind: Literal["layer", "table", "indicator", "figure", "document"]
     doc: str
     unit: str = ""
+    suffix: str = ""
+    """What the name of a document's file ends in."""
 
 
 @dataclass(frozen=True)
@@ -443,7 +447,7 @@ def _read_outputs(id: str, function: Callable[..., Any]) -> Iterator[Output]:
 
 
 def _output(name: str, spec: Any) -> Output:
-    return Output(name, _OUTPUT_KINDS[type(spec)], spec.doc, getattr(spec, "unit", ""))
+    return Output(name, _OUTPUT_KINDS[type(spec)], spec.doc, getattr(spec, "unit", ""), getattr(spec, "suffix", ""))
 
 
 def _shallow(declared: Method) -> dict[str, Any]:

@@ -99,3 +99,6 @@ def test_tables_that_do_not_match_are_refused():
         networks.change(patches[:1], links[:1], date="year", distance=1)
     with pytest.raises(LinkwaysError, match="links name the date 1999, for which there are no patches"):
         networks.change([patches[0].assign(year=2000)], [links[0].assign(year=1999)], date="year", distance=1)
+    dated = [table[0].assign(year=years) for table, years in ((patches, ["a", None]), (links, ["a"]))]
+    with pytest.raises(LinkwaysError, match="patches row 2 has no year"):
+        networks.change(dated[:1], dated[1:], date="year", distance=1)

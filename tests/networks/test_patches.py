@@ -218,6 +218,8 @@ def test_polygons_that_overlap_are_refused_or_made_one_with_a_note():
     assert found.area_ha.tolist() == [3.0]
     assert found.attribute.tolist() == [7.0]
     assert "3 features dissolved to 1 patches" in notes[0]
+    people = networks.patches(polygons=given.assign(people=[10, 20, 30]), overlaps="dissolve", attribute="people")
+    assert people.attribute.tolist() == [60.0]
     assert networks.patches(polygons=given, overlaps="keep").area_ha.tolist() == [1.0, 2.0, 1.0]
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from linkways import LinkwaysError
 from linkways.planning.carbon import _packaged, carbon
+from linkways.spatial import recording
 
 FLAT = pd.DataFrame({"age_from": [0], "age_to": [100], "value": [3.0], "low": [2.0], "high": [4.0]})
 PLAIN = {"root_ratio": 0.0, "carbon_fraction": 0.5}  # 3 t of dry matter hold 1.5 t of carbon, 5.5 t CO2
@@ -80,6 +81,29 @@ def test_degrees_are_hectares_on_the_ellipsoid():
     assert found.by_site["area_ha"].sum() == pytest.approx(3.0, rel=2e-3)
 
 
+def test_a_hole_is_left_out_however_its_ring_runs():
+    shell = [(10, 50), (10.02, 50), (10.02, 50.02), (10, 50.02)]
+    hole = [(10.005, 50.005), (10.015, 50.005), (10.015, 50.015), (10.005, 50.015)]
+    found = [
+        carbon(gpd.GeoDataFrame(geometry=[shapely.Polygon(shell, [ring])], crs=4326), years=1).by_site["area_ha"][0]
+        for ring in (hole, hole[::-1])
+    ]
+    assert found[0] == pytest.approx(found[1], rel=1e-12)
+    # a cell of a hundredth of a degree at 50.01 degrees north: three of four quarters remain
+    assert found[0] == pytest.approx(3 * 1112.2 * 716.8 / 1e4, rel=2e-3)
+
+
+def test_invalid_and_overlapping_sites_are_told():
+    bowtie = shapely.Polygon([(4e6, 3e6), (4e6 + 100, 3e6 + 100), (4e6 + 100, 3e6), (4e6, 3e6 + 100)])
+    with recording() as notes:
+        found = carbon(gpd.GeoDataFrame(geometry=[bowtie], crs="EPSG:3035"), years=1)
+    assert found.by_site["area_ha"].tolist() == [0.5]
+    assert "1 invalid sites made valid" in notes[0]
+    with recording() as notes:
+        carbon(SQUARES, years=1)
+    assert "sites overlap, so that their areas sum to 50 % more" in notes[0]
+
+
 def test_every_rate_of_the_packaged_table_names_its_source_and_how_far_it_was_checked():
     assert {"growth", "root_ratio", "carbon_fraction"} == {row["quantity"] for row in _packaged()}
     for row in _packaged():
@@ -106,6 +130,7 @@ def test_the_result_tells_which_rates_were_used():
         ({"area_ha": 1, "rates": FLAT.assign(low=5)}, "row 0 of rates"),
         ({"area_ha": 1, "rates": FLAT.assign(age_from=10)}, "rates has no growth for forest of 0 years"),
         ({"area_ha": 1, "price_per_t": 5, "price_low": 9}, "prices must rise"),
+        ({"sites": SQUARES.to_crs(4326).set_crs(3035, allow_override=True)}, "look like degrees, but a CRS in metres"),
         ({"sites": SQUARES.assign(restored_ha=[1, np.nan])}, "1 of 2 have none, first the one with index 1"),
     ],
 )

@@ -399,6 +399,15 @@ def test_parcels_are_restored_whole_at_their_price(kind, budget, unit):
     assert found.cost == sum(price[PARCELS["owner"][p]] for p in found.chosen["parcel"])
 
 
+def test_parcels_that_overlap_are_told_and_each_unit_goes_with_the_last():
+    both = layer(["first", "second"], [box(0, 0, 3, 5), box(1, 0, 3, 5)])
+    with recording() as notes:
+        found = restore(raster(CORES), parcels=both, budget=9)
+    shared = int((CORES[1:] == 0).sum())
+    assert found.chosen.set_index("parcel").loc[1, "units"] == shared
+    assert any("parcels overlap on" in note for note in notes)
+
+
 def test_parcels_know_their_owners():
     limits = pd.DataFrame({"name": ["c"], "limit": [0.0]})
     found = restore(raster(CORES), parcels=PARCELS, limits=limits, limit_by="owner", budget=20)
@@ -582,8 +591,18 @@ def test_rasters_without_crs_are_refused():
         ({"locked_in": raster(1 - CORES)}, "what is locked in costs 9 ha and the budget is 1"),
         ({"budget_unit": "money"}, "a budget in money needs costs"),
         ({"cost": raster(CORES - 1), "budget_unit": "money"}, "cost is negative"),
-        ({"cost_column": "price"}, "no parcels are given"),
-        ({"parcels": PARCELS, "cost_column": "prize"}, r"no column 'prize' \(did you mean 'price'\?\)"),
+        ({"cost": raster(CORES)}, "cost counts only where the budget is money"),
+        ({"parcels": PARCELS, "cost_column": "price"}, "cost_column counts only where the budget is money"),
+        ({"cost_column": "price", "budget_unit": "money"}, "no parcels are given"),
+        (
+            {"parcels": PARCELS, "cost_column": "prize", "budget_unit": "money"},
+            r"no column 'prize' \(did you mean 'price'\?\)",
+        ),
+        ({"budgets": [-1.0]}, "budgets is -1 but must be > 0"),
+        (
+            {"habitat": new_raster(CORES, crs="EPSG:3035", cell_size=0.01, origin=(10, 50))},
+            "cells of 0.01 units in a CRS in metres .* look like degrees",
+        ),
         ({"parcels": layer(["x"], [box(50, 50)])}, "no parcel holds the centre"),
         ({"join": ["west"]}, "no cores are given"),
         ({"cores": WEST_AND_EAST, "join": ["wset", "east"]}, r"'wset', which is no core \(did you mean 'west'\?\)"),
@@ -614,6 +633,14 @@ def test_rasters_without_crs_are_refused():
                 )
             },
             "row 0 of actions",
+        ),
+        (
+            {
+                "actions": pd.DataFrame(
+                    {"action": ["a", "a"], "cost_per_ha": 1.0, "habitat": 1.0, "resistance_factor": [0.0, 0.5]}
+                )
+            },
+            "actions names 'a' twice",
         ),
     ],
 )

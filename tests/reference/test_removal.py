@@ -1,10 +1,12 @@
 """The examples of the OptiPass manual: six barriers, one target and two."""
 
-import numpy as np
 import pandas as pd
 import pytest
 
 from linkways import rivers
+
+# a proof takes a tenth of a second; a clock that is set forward, or a machine that stands still, must not cut it short
+NO_HURRY = 1e6
 
 
 def example(shared, name):
@@ -52,8 +54,8 @@ def test_two_targets_get_the_published_weighted_values(shared):
         {"target": ["1", "2"], "importance": [3.0, 1.0], "weight": ["hab_1", "hab_2"],
          "pass_up": ["p1", "p2"], "pass_down": ["p1", "p2"]}
     )  # fmt: skip
-    found = rivers.remove(reaches, barriers, options, targets, budget=500, curve_steps=5)
+    found = rivers.remove(reaches, barriers, options, targets, budget=500, curve_steps=5, time_limit_s=NO_HURRY)
     assert found.before == pytest.approx(5.4906, abs=5e-5)
     published = [6.3690, 14.2266, 15.1050, 21.0840, 32.9360]
     assert found.curve["value"].to_numpy() == pytest.approx(published, abs=5e-5)
-    assert np.all(found.curve["gap_percent"] < 1e-5)
+    assert set(found.curve["answer"]) == {"optimal"}

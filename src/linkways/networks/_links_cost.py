@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -173,10 +174,14 @@ def _covering(patches: PatchCells, pairs: np.ndarray, bounds: np.ndarray) -> tup
     bound = {(a, b): c for (a, b), c in zip(pairs.tolist(), bounds.tolist(), strict=True)}
     limit, wanted = np.zeros(count), [np.empty(0, np.int64)] * count
     sources = []
-    for _ in range(count):
-        most = max(range(count), key=lambda k: len(left[k]))
-        if not left[most]:
-            break
+    waiting = [(-len(own), k) for k, own in enumerate(left) if own]
+    heapq.heapify(waiting)
+    while waiting:
+        pairs_left, most = heapq.heappop(waiting)
+        if len(left[most]) < -pairs_left:  # some were covered since
+            if left[most]:
+                heapq.heappush(waiting, (-len(left[most]), most))
+            continue
         sources.append(most)
         wanted[most] = np.array(sorted(left[most]))
         # rounding must not hide a path that costs exactly the bound

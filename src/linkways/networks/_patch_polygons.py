@@ -21,8 +21,12 @@ Overlaps = Literal["refuse", "dissolve", "keep"]
 _SLIVER = 1e-6
 
 
-def checked_polygons(frame: gpd.GeoDataFrame, what: str, *, invalid: Invalid, overlaps: Overlaps) -> gpd.GeoDataFrame:
+def checked_polygons(
+    frame: gpd.GeoDataFrame, what: str, *, invalid: Invalid, overlaps: Overlaps, attribute: str | None = None
+) -> gpd.GeoDataFrame:
     """The polygons with a column ``patch``, each valid, none empty, and none over another unless that is wanted.
+
+    Of those that are dissolved the ``attribute`` is summed, whatever numbers it holds.
 
     Raises LinkwaysError for no features, coordinates that do not fit the CRS, a patch numbered twice, and polygons
     that are invalid or overlap where these are refused.
@@ -44,7 +48,7 @@ def checked_polygons(frame: gpd.GeoDataFrame, what: str, *, invalid: Invalid, ov
             f"{frame['patch'][b]}, so that their area would count twice; set overlaps to 'dissolve' to make one patch "
             "of those that overlap, or cut them"
         )
-    return _dissolved(frame, pairs, what)
+    return _dissolved(frame, pairs, what, attribute)
 
 
 def measured(frame: gpd.GeoDataFrame, attribute: str | None, what: str) -> gpd.GeoDataFrame:
@@ -168,8 +172,8 @@ def _overlapping(frame: gpd.GeoDataFrame) -> tuple[np.ndarray, np.ndarray]:
     return np.stack([one[over], other[over]], axis=1), shared[over]
 
 
-def _dissolved(frame: gpd.GeoDataFrame, pairs: np.ndarray, what: str) -> gpd.GeoDataFrame:
-    """Make one patch of polygons that overlap; it keeps the number and fields of the first, sums of number columns."""
+def _dissolved(frame: gpd.GeoDataFrame, pairs: np.ndarray, what: str, attribute: str | None) -> gpd.GeoDataFrame:
+    """Make one patch of polygons that overlap: number and fields of the first, sums of decimals and the attribute."""
     import shapely
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
@@ -183,11 +187,12 @@ def _dissolved(frame: gpd.GeoDataFrame, pairs: np.ndarray, what: str) -> gpd.Geo
     out = frame.iloc[order[first]].copy()
     out[frame.geometry.name] = [own[0] if len(own) == 1 else shapely.union_all(own) for own in together]
     for column in frame.columns:
-        if column not in ("patch", frame.geometry.name) and frame[column].dtype.kind == "f":
+        wanted = "iuf" if column == attribute else "f"  # other whole numbers may be codes
+        if column not in ("patch", frame.geometry.name) and frame[column].dtype.kind in wanted:
             out[column] = np.bincount(group, frame[column].to_numpy())[group[out.index]]
     note(
         f"{what}: {len(pairs)} pairs of polygons overlap; {len(frame)} features dissolved to {len(out)} patches, which "
-        "keep the number of the first and the sums of fields with decimals"
+        f"keep the number of the first and the sums of fields with decimals{f' and {attribute}' if attribute else ''}"
     )
     return out.sort_index().reset_index(drop=True)
 

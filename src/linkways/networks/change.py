@@ -134,6 +134,9 @@ def _by_date(
         for what, table in (("patches", patches[0]), ("links", links[0])):
             if date not in table.columns:
                 raise LinkwaysError(f"{ID}: {what} has no column '{date}' of dates; name another with date")
+            if table[date].isna().any():
+                row = int(np.argmax(table[date].isna()))
+                raise LinkwaysError(f"{ID}: {what} row {row + 1} has no {date}; fill it in or drop the row")
         times = sorted(patches[0][date].unique().tolist())
         strange = set(links[0][date].unique().tolist()) - set(times)
         if strange:

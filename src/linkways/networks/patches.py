@@ -196,7 +196,8 @@ def _from_polygons(
         raise LinkwaysError("networks.patches: classes are those of a land cover; leave them out, or give land_cover")
     if quality is not None and attribute is not None:
         raise LinkwaysError("networks.patches: give quality or attribute; each says what the attribute of patches is")
-    table = measured(checked_polygons(polygons, "polygons", invalid=invalid, overlaps=overlaps), attribute, "polygons")
+    checked = checked_polygons(polygons, "polygons", invalid=invalid, overlaps=overlaps, attribute=attribute)
+    table = measured(checked, attribute, "polygons")
     table = table[table["area_ha"] >= min_area_ha].reset_index(drop=True)
     if not len(table):
         raise LinkwaysError(f"no polygon reaches {min_area_ha:g} ha; lower min_area_ha")

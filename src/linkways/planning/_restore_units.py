@@ -34,6 +34,9 @@ __all__ = [
 ID = "planning.restore"
 Rule = Literal["exact", "restopt"]
 
+#: A cell narrower than this many metres is a cell in degrees, taken for metres.
+_NARROWEST_CELL_M = 0.05
+
 
 @dataclass(frozen=True)
 class Action:
@@ -159,6 +162,14 @@ def units_of(
 
 
 def _check_habitat(blocks: Blocks) -> None:
+    grid = grid_of(blocks.habitat)
+    west, south, east, north = grid.bounds
+    in_degrees = west >= -360 and east <= 360 and south >= -90 and north <= 90
+    if not grid.crs.is_geographic and in_degrees and abs(grid.dx) < _NARROWEST_CELL_M:
+        raise LinkwaysError(
+            f"{ID}: habitat has cells of {abs(grid.dx):g} units in a CRS in metres ({grid.crs.name}), and its bounds "
+            "look like degrees; give it the CRS that its coordinates are in (for example EPSG:4326)"
+        )
     values = blocks.values
     known = values[np.isfinite(values)]
     if not len(known):
@@ -317,7 +328,7 @@ def options_of_parcels(
     price: np.ndarray | None,
 ) -> tuple[Options, np.ndarray]:
     """One option for each parcel that holds units to restore, and action; and the parcels' positions in the layer."""
-    owner = feature_of_cell(parcels, blocks.raster).ravel()[blocks.inside][candidates.unit]
+    owner = _parcel_of_units(blocks, parcels)[candidates.unit]
     order = np.argsort(owner, kind="stable")
     order = order[owner[order] >= 0]
     held, starts = np.unique(owner[order], return_index=True)
@@ -350,6 +361,21 @@ def options_of_parcels(
         np.concatenate([locked & (k == 0) for k in range(kinds)]),
     )
     return options, np.tile(held, kinds)
+
+
+def _parcel_of_units(blocks: Blocks, parcels: gpd.GeoDataFrame) -> np.ndarray:
+    """The parcel that holds each unit's centre, -1 where none does; the last where several do, with a note."""
+    last = feature_of_cell(parcels, blocks.raster).ravel()[blocks.inside]
+    first = feature_of_cell(parcels.iloc[::-1], blocks.raster).ravel()[blocks.inside]
+    first = np.where(first >= 0, len(parcels) - 1 - first, -1)
+    shared = np.flatnonzero(first != last)
+    if len(shared):
+        one, other = (parcels.index[k[shared[0]]] for k in (first, last))
+        note(
+            f"{ID}: parcels overlap on {len(shared)} units, first those with index {one} and {other}; each unit goes "
+            "with the last of its parcels"
+        )
+    return np.asarray(last)
 
 
 def zones_of(options: Options, names_by_unit: np.ndarray, limits: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
@@ -405,7 +431,7 @@ def core_patches(blocks: Blocks, units: Units, cores: gpd.GeoDataFrame, join: li
 def actions_of(table: pd.DataFrame | None) -> list[Action]:
     if table is None:
         return [Action("restore", 0.0, 1.0, 0.0)]
-    out = []
+    out: list[Action] = []
     for row, values in enumerate(table.to_dict("records")):
         name, *amounts = (values[c] for c in ("action", "cost_per_ha", "habitat", "resistance_factor"))
         try:
@@ -419,6 +445,8 @@ def actions_of(table: pd.DataFrame | None) -> list[Action]:
                 f"{ID}: row {row} of actions must have cost_per_ha >= 0, habitat from 0 to 1 and resistance_factor "
                 "from 0 to 1"
             )
+        if action.name in (other.name for other in out):
+            raise LinkwaysError(f"{ID}: actions names {action.name!r} twice; give every action its own name")
         out.append(action)
     if not out:
         raise LinkwaysError(f"{ID}: actions has no rows; leave the table out to restore habitat at the costs of cost")

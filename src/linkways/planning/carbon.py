@@ -108,7 +108,8 @@ def carbon(
     upkeep at the start of each year after, and credits, (1 - ``buffer_share``) of the year's removals, are sold at
     its end. NPV is the sum of cash flows over (1 + ``discount_rate``)^(years since the first planting).
 
-    Raises LinkwaysError for sites without area, and for ages that the table does not cover.
+    Raises LinkwaysError for sites without area or with degrees taken for metres, and for ages that the table does not
+    cover.
 
     Examples
     --------
@@ -210,11 +211,8 @@ def _areas(sites: "gpd.GeoDataFrame | None", area_ha: float | None) -> tuple[Any
 
     if "restored_ha" in sites.columns:
         areas = np.asarray(pd.to_numeric(sites["restored_ha"], errors="coerce"), float)
-    elif sites.crs.is_geographic:
-        geod = sites.crs.get_geod()
-        areas = np.array([abs(geod.geometry_area_perimeter(g)[0]) / 1e4 for g in sites.geometry])
     else:
-        areas = sites.geometry.area.to_numpy() * sites.crs.axis_info[0].unit_conversion_factor ** 2 / 1e4
+        areas = _outlined_ha(sites)
     bad = ~(np.isfinite(areas) & (areas >= 0))
     if bad.any() or not areas.sum() > 0:
         first = f", first the one with index {sites.index[int(bad.argmax())]}" if bad.any() else ""
@@ -223,6 +221,36 @@ def _areas(sites: "gpd.GeoDataFrame | None", area_ha: float | None) -> tuple[Any
             f"{first}; give polygons, or fill in restored_ha"
         )
     return sites.index.to_numpy(), areas
+
+
+def _outlined_ha(sites: "gpd.GeoDataFrame") -> np.ndarray:
+    """Hectares inside the outlines, made valid; on the ellipsoid where they are in degrees."""
+    import shapely
+    from shapely.geometry.polygon import orient
+
+    from linkways.spatial import note
+
+    west, south, east, north = sites.total_bounds
+    if not sites.crs.is_geographic and west >= -180 and east <= 180 and south >= -90 and north <= 90:
+        raise LinkwaysError(
+            f"planning.carbon: sites has coordinates from {west:g} {south:g} to {east:g} {north:g}, which look like "
+            f"degrees, but a CRS in metres ({sites.crs.name}); give it the CRS that its coordinates are in"
+        )
+    wrong = ~sites.geometry.is_valid.to_numpy()
+    outlines = sites.geometry.to_numpy()
+    if wrong.any():
+        note(f"planning.carbon: {int(wrong.sum())} invalid sites made valid, first index {sites.index[wrong][0]}")
+        outlines = shapely.make_valid(outlines, method="structure", keep_collapsed=False)
+    excess = float(shapely.area(outlines).sum() / max(shapely.area(shapely.union_all(outlines)), 1e-300)) - 1
+    if excess > 1e-6:
+        note(f"planning.carbon: sites overlap, so that their areas sum to {100 * excess:.3g} % more than the ground")
+    if not sites.crs.is_geographic:
+        return np.asarray(shapely.area(outlines) * sites.crs.axis_info[0].unit_conversion_factor ** 2 / 1e4)
+    geod = sites.crs.get_geod()
+    parts, owner = shapely.get_parts(outlines, return_index=True)
+    # a ring's area on the ellipsoid has a sign, so that holes must run against their shell
+    area = [abs(geod.geometry_area_perimeter(orient(part))[0]) if part.area else 0.0 for part in parts]
+    return np.bincount(owner, area, minlength=len(outlines)) / 1e4
 
 
 # --- rates -----------------------------------------------------------------------------------------------------

@@ -127,7 +127,7 @@ def restore(
         float, Param("cost distance of the dispersal probability; for iic links are shorter than it", unit="km", gt=0)
     ] = 1.0,
     dispersal_probability: Annotated[float, Param("probability to disperse that far", gt=0, lt=1)] = 0.5,
-    budgets: Annotated[list[float] | None, Param("budgets of the curve; none: the budget alone")] = None,
+    budgets: Annotated[list[float] | None, Param("budgets of the curve; none: the budget alone", gt=0)] = None,
     portfolio: Annotated[int, Param("how many plans near the best to look for", ge=1)] = 1,
     within_percent: Annotated[
         float, Param("plans of the portfolio lose at most this much of the best gain", unit="%", ge=0, le=100)
@@ -169,7 +169,7 @@ def restore(
     fractional knapsack). Rules other than the budget are left out of bounds, which keeps them valid.
 
     Raises LinkwaysError for a budget that buys nothing, cores that no candidates can join, rules that no plan keeps,
-    and rasters without CRS.
+    costs beside a budget in hectares, degrees taken for metres, and rasters without CRS.
 
     Examples
     --------
@@ -241,6 +241,11 @@ def _check_budget(budget_unit: str, cost: Any, actions: Any, parcels: Any, cost_
         raise LinkwaysError(
             "planning.restore: a budget in money needs costs; give cost (a raster), actions (a table) or cost_column "
             "(of parcels)"
+        )
+    if budget_unit == "ha" and (cost is not None or cost_column is not None):
+        raise LinkwaysError(
+            f"planning.restore: {'cost' if cost is not None else 'cost_column'} counts only where the budget is money; "
+            "set budget_unit to money, or leave it out"
         )
     if cost_column is not None and parcels is None:
         raise LinkwaysError("planning.restore: cost_column names a column of parcels, and no parcels are given")

@@ -78,7 +78,7 @@ def _cell_under(resistance: xr.DataArray, point: Any) -> np.ndarray:
     from linkways.spatial import grid_of
 
     grid = grid_of(resistance)
-    column, row = (int(np.floor(v)) for v in ~grid.transform * (point.x, point.y))
+    column, row = int((point.x - grid.x0) // grid.dx), int((point.y - grid.y0) // grid.dy)
     if 0 <= row < grid.rows and 0 <= column < grid.columns:
         return np.array([row * grid.columns + column])
     return np.empty(0, np.int64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
@@ -16,10 +17,22 @@ from linkways.spatial.log import note
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["HabitatGraph", "conefor_graph", "read_conefor", "read_graphml", "write_conefor", "write_graphml"]
+__all__ = [
+    "HabitatGraph",
+    "conefor_graph",
+    "conefor_text",
+    "graphml_graph",
+    "graphml_table",
+    "graphml_text",
+    "read_conefor",
+    "read_graphml",
+    "write_conefor",
+    "write_graphml",
+]
 
 Weight = Literal["distance_m", "cost", "probability", "resistance"]
 _WEIGHTS = ("distance_m", "cost", "probability", "resistance")
+_ENDS = ("patch", "patch_a", "patch_b")
 _SHAPE = "geometry_wkt"
 
 
@@ -125,6 +138,21 @@ def write_conefor(
     """
     from linkways.spatial._atomic import written_aside
 
+    node_text, link_text = conefor_text(nodes, links, attribute=attribute, weight=weight)
+    with written_aside(nodes_path) as node_file, written_aside(links_path) as link_file:
+        node_file.write_text(node_text, encoding="ascii")
+        link_file.write_text(link_text, encoding="ascii")
+    return Path(nodes_path), Path(links_path)
+
+
+def conefor_text(
+    nodes: pd.DataFrame, links: pd.DataFrame, *, attribute: str = "attribute", weight: Weight | None = None
+) -> tuple[str, str]:
+    """Return a network as the text of a Conefor node file and of a connection file; arguments as ``write_conefor``.
+
+    Raises:
+        LinkwaysError: missing columns, patches that are not numbered with whole numbers, or negative attributes.
+    """
     _need(nodes, ["patch", attribute], "nodes")
     column = _weight_column(links) if weight is None else weight
     _need(links, ["patch_a", "patch_b", column], "links")
@@ -135,10 +163,7 @@ def write_conefor(
     if "exists" in nodes.columns:
         parts.append(nodes["exists"].to_numpy().astype(int))
     ends = [_whole(links[name], f"links, column {name}") for name in ("patch_a", "patch_b")]
-    with written_aside(nodes_path) as node_file, written_aside(links_path) as link_file:
-        node_file.write_text(_lines(parts), encoding="ascii")
-        link_file.write_text(_lines([*ends, _numbers(links[column], "links", column)]), encoding="ascii")
-    return Path(nodes_path), Path(links_path)
+    return _lines(parts), _lines([*ends, _numbers(links[column], "links", column)])
 
 
 def _links(links: pd.DataFrame, known: set[int], weight: Weight) -> pd.DataFrame:
@@ -231,21 +256,33 @@ def _weight_column(links: pd.DataFrame) -> str:
 def write_graphml(
     nodes: pd.DataFrame, links: pd.DataFrame, path: str | os.PathLike[str], *, geometry: bool = True
 ) -> Path:
-    """Write a network as GraphML (.graphml) with all columns of nodes and links, and return its path.
+    """Write a network as GraphML (.graphml), as ``graphml_text`` has it, and return its path.
 
-    Nodes that have a geometry get ``x`` and ``y``, a point inside it, in the CRS that the graph names (``crs``). With
-    ``geometry`` the outlines and paths themselves are kept as text (WKT), and come back with ``read_graphml``. The file
-    is written aside and moved into place.
+    The file is written aside and moved into place.
 
     Raises:
-        LinkwaysError: missing columns, links to patches that nodes does not hold, another ending, or the folder missing
-            or not writable.
+        LinkwaysError: another ending, the folder missing or not writable, and as ``graphml_text``.
     """
-    import networkx as nx
-
     from linkways.spatial._atomic import check_suffix, written_aside
 
     check_suffix(path, {".graphml": "GraphML"}, "network")
+    text = graphml_text(nodes, links, geometry=geometry)
+    with written_aside(path) as aside:
+        aside.write_text(text, encoding="utf-8")
+    return Path(path)
+
+
+def graphml_text(nodes: pd.DataFrame, links: pd.DataFrame, *, geometry: bool = True) -> str:
+    """Return a network as the text of a GraphML file with all columns of nodes and links.
+
+    Nodes that have a geometry get ``x`` and ``y``, a point inside it, in the CRS that the graph names (``crs``). With
+    ``geometry`` the outlines and paths themselves are kept as text (WKT), and come back with ``read_graphml``.
+
+    Raises:
+        LinkwaysError: missing columns, or links to patches that nodes does not hold.
+    """
+    import networkx as nx
+
     _need(nodes, ["patch"], "nodes")
     _need(links, ["patch_a", "patch_b"], "links")
     graph = nx.Graph()
@@ -260,9 +297,9 @@ def write_graphml(
             if end not in graph:
                 raise LinkwaysError(f"links, row {number}: patch {end} is not among the nodes; add or drop it")
         graph.add_edge(a, b, **row)
-    with written_aside(path) as aside:
-        nx.write_graphml_xml(graph, aside)
-    return Path(path)
+    file = io.BytesIO()
+    nx.write_graphml_xml(graph, file)
+    return file.getvalue().decode("utf-8")
 
 
 def read_graphml(path: str | os.PathLike[str]) -> HabitatGraph:
@@ -273,6 +310,15 @@ def read_graphml(path: str | os.PathLike[str]) -> HabitatGraph:
 
     Raises:
         LinkwaysError: no such file, not GraphML, or two edges of a pair that differ.
+    """
+    return graphml_graph(graphml_table(path), what=str(path))
+
+
+def graphml_table(path: str | os.PathLike[str]) -> pd.DataFrame:
+    """Return a GraphML file as one table: a row for each node (``patch``), then each edge (``patch_a``, ``patch_b``).
+
+    The attributes of both are its columns, and where the file names the ``crs`` of its geometries, so is that.
+    ``graphml_graph`` makes a network of it.
     """
     import networkx as nx
     import pandas as pd
@@ -295,16 +341,37 @@ def read_graphml(path: str | os.PathLike[str]) -> HabitatGraph:
     if len(set(numbers)) < len(numbers):
         raise LinkwaysError(f"{path}: two nodes have the same attribute patch; give every node its own")
     number = dict(zip(names, numbers, strict=True))
-    nodes = pd.DataFrame([{"patch": number[name], **_without_patch(data)} for name, data in graph.nodes(data=True)])
+    crs = {"crs": graph.graph["crs"]} if "crs" in graph.graph else {}
+    rows = [{"patch": number[name], **_without(data, *_ENDS), **crs} for name, data in graph.nodes(data=True)]
     place = {name: k for k, name in enumerate(names)}
-    rows = []
     for a, b, data in graph.edges(data=True):
-        first, second = sorted((a, b), key=place.__getitem__)
-        rows.append({"patch_a": number[first], "patch_b": number[second], **data})
-    links = pd.DataFrame(rows, columns=None if rows else ["patch_a", "patch_b"]).drop(columns="id", errors="ignore")
+        ends = (number[name] for name in sorted((a, b), key=place.__getitem__))
+        rows.append(dict(zip(_ENDS[1:], ends, strict=True)) | _without(data, *_ENDS, "id") | crs)
+    columns = dict.fromkeys((*_ENDS, *(name for row in rows for name in row)))
+    # values keep their kind: a whole number of nodes does not become a fraction because edges lack it
+    return pd.DataFrame([[row.get(name) for name in columns] for row in rows], columns=list(columns), dtype=object)
+
+
+def graphml_graph(table: pd.DataFrame, *, what: str = "network") -> HabitatGraph:
+    """Return the network of a table made by ``graphml_table``, which errors call ``what``.
+
+    Raises:
+        LinkwaysError: missing columns, no nodes, or two edges of a pair that differ.
+    """
+    import pandas as pd
+
+    _need(table, _ENDS, what)
+    crs = table["crs"].iloc[0] if "crs" in table.columns and len(table) else None
+    is_node = table["patch"].notna().to_numpy()
+    if not is_node.any():
+        raise LinkwaysError(f"{what} holds no nodes; give the table of a GraphML file")
+    nodes, links = (
+        pd.DataFrame([_told(row) for row in table[rows].to_dict("records")]) for rows in (is_node, ~is_node)
+    )
+    if not len(links):
+        links = pd.DataFrame(columns=list(_ENDS[1:]))
     weight = next((name for name in _WEIGHTS if name in links.columns), None)
-    crs = graph.graph.get("crs")
-    return HabitatGraph(_with_shapes(nodes, crs), _with_shapes(_once(links, weight, str(path)), crs))
+    return HabitatGraph(_with_shapes(nodes, crs), _with_shapes(_once(links, weight, what), crs))
 
 
 def _records(table: pd.DataFrame, geometry: bool, *, with_point: bool) -> list[dict[str, Any]]:
@@ -334,8 +401,17 @@ def _as_numbers(names: list[Hashable]) -> list[Any]:
     return [int(str(name)) for name in names] if all(str(name).isdigit() for name in names) else list(names)
 
 
-def _without_patch(data: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in data.items() if key != "patch"}
+def _without(data: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {key: value for key, value in data.items() if key not in names}
+
+
+def _told(row: dict[Hashable, Any]) -> dict[Hashable, Any]:
+    """What a row of the table holds, without the CRS of its geometry."""
+    return {key: value for key, value in row.items() if key != "crs" and not _is_missing(value)}
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or value != value
 
 
 def _with_shapes(table: pd.DataFrame, crs: str | None) -> pd.DataFrame:

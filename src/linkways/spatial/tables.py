@@ -16,13 +16,14 @@ if TYPE_CHECKING:
 __all__ = ["read_table", "write_table"]
 
 _FORMATS = {".csv": "CSV", ".parquet": "Parquet"}
-_READ = {**_FORMATS, ".txt": "text"}
+_READ = {**_FORMATS, ".txt": "text", ".graphml": "GraphML"}
 
 
 def read_table(path: str | os.PathLike[str], *, columns: Sequence[str] | None = None) -> pd.DataFrame:
     """Return the rows of a CSV (.csv, .csv.gz; comma, UTF-8), Parquet or text file (.txt, .txt.gz; blanks or tabs).
 
     A text file whose first row holds numbers only has no header; its columns are then called ``column_1`` and so on.
+    A network (.graphml) is one table of its nodes and its links, as ``graphml_table`` tells.
 
     Args:
         path: the file.
@@ -40,7 +41,11 @@ def read_table(path: str | os.PathLike[str], *, columns: Sequence[str] | None = 
     if not file.exists():
         raise missing_file(file, "table")
     try:
-        if suffix == ".txt":
+        if suffix == ".graphml":
+            from linkways.spatial.graphs import graphml_table
+
+            frame = graphml_table(file)
+        elif suffix == ".txt":
             frame = _read_text(file)
         else:
             frame = pd.read_parquet(file) if suffix == ".parquet" else pd.read_csv(file, encoding="utf-8-sig")

@@ -23,7 +23,7 @@ Bounds = tuple[float, float, float, float]
 _KINDS_BY_ENDING = {
     "raster": (".tif", ".tiff", ".asc", ".vrt", ".img", ".nc", ".grd", ".bil", ".flt", ".jp2", ".hgt", ".dem"),
     "vector": (".gpkg", ".shp", ".geojson", ".json", ".fgb", ".kml", ".gml", ".geoparquet"),
-    "table": (".csv", ".gz", ".txt"),
+    "table": (".csv", ".gz", ".txt", ".graphml"),
 }
 _SHAPEFILE_PARTS = (".dbf", ".shx", ".prj", ".cpg")
 
@@ -426,7 +426,7 @@ def _table_header(_: StudyInput, target: str) -> Header:
         schema = _parquet_schema(target)
         return Header("table", target, (Path(target),), shape=(schema.rows, len(schema.names)), columns=schema.names)
     name = Path(target).name
-    if name.lower().endswith((".txt", ".txt.gz")):
+    if name.lower().endswith((".txt", ".txt.gz", ".graphml")):
         from linkways.spatial import read_table
 
         frame = read_table(target)

@@ -38,6 +38,8 @@ _MEDIA = {
     ".json": "application/json",
     ".yaml": "application/yaml",
     ".html": "text/html",
+    ".txt": "text/plain",
+    ".graphml": "application/xml",
 }
 
 

@@ -269,7 +269,7 @@ def _write_part(folder: Path, method: Method, name: str, value: Any, log: list[s
         raise LinkwaysError(f"{method.id} gave a {type(value).__name__} as {name}, which should be a {declared.kind}")
     if kind == "number" and not math.isfinite(value):
         log.append(f"{name} is {value}, which is no finite number, and is left empty")
-    return _write_value(folder, name, kind, value)
+    return _write_value(folder, name, kind, value, declared.suffix)
 
 
 def _kind(value: Any) -> str:
@@ -289,7 +289,7 @@ def _kind(value: Any) -> str:
     return "number" if hasattr(value, "__float__") and getattr(value, "ndim", 0) == 0 else "unknown"
 
 
-def _write_value(folder: Path, name: str, kind: str, value: Any) -> Part:
+def _write_value(folder: Path, name: str, kind: str, value: Any, suffix: str = "") -> Part:
     from linkways.spatial import write_raster, write_table, write_vectors
 
     if kind == "nothing":
@@ -308,7 +308,7 @@ def _write_value(folder: Path, name: str, kind: str, value: Any) -> Part:
     elif kind == "table":
         paths = [write_table(value, folder / f"{name}.{ending}") for ending in ("parquet", "csv")]
     elif kind == "document":
-        paths = [folder / f"{name}.html"]
+        paths = [folder / f"{name}{suffix}"]
         paths[0].write_text(value, encoding="utf-8")
     else:
         paths = [folder / f"{name}.png"]
