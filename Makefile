@@ -20,7 +20,7 @@ demo: setup
 	$(BIN)/linkways study run jaguar-corridor --out runs/jaguar-corridor $(ARGS)
 
 test: setup
-	@scripts/system-packages chromium=chromium
+	@scripts/system-packages chromium=chromium '/usr/share/postgresql/*/extension/postgis.control=postgresql-postgis'
 	$(BIN)/pytest --cov $(ARGS)
 
 lint: setup

@@ -16,7 +16,9 @@ PUBLIC = {
     "linkways": {
         "LinkwaysError",
         "__version__",
+        "catalogue",
         "corridors",
+        "movement",
         "networks",
         "planning",
         "policy",
@@ -114,8 +116,8 @@ def imports_of_the_rooms():
 
 
 def test_rooms_import_downwards_only():
-    """cli > studies > policy > planning > the sciences > method > spatial > kernels."""
-    order = ["kernels", "spatial", "method", "sciences", "planning", "policy", "studies", "cli"]
+    """cli > web > studies > catalogue > policy > planning > the sciences > method > spatial > kernels."""
+    order = ["kernels", "spatial", "method", "sciences", "planning", "policy", "catalogue", "studies", "web", "cli"]
     # arguments and parameters belong to method; errors and workers lie under everything
     place = {name: i for i, name in enumerate(order)} | {"arguments": 2, "parameters": 2}
     place |= dict.fromkeys(SCIENCES, order.index("sciences"))

@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING
 from linkways.errors import LinkwaysError
 
 if TYPE_CHECKING:
-    from linkways import corridors, networks, planning, policy, rivers, spatial, studies
+    from linkways import catalogue, corridors, movement, networks, planning, policy, rivers, spatial, studies
 
 __version__ = "0.1.0"
 __all__ = [
     "LinkwaysError",
     "__version__",
+    "catalogue",
     "corridors",
+    "movement",
     "networks",
     "planning",
     "policy",

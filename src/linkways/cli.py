@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from linkways import __version__
+from linkways.catalogue._command import solutions
 from linkways.checkpoint import Stopped, keep_in
 from linkways.errors import LinkwaysError, nearest
 from linkways.method import ROOMS, Input, Method, Parameter, methods, reporting_progress
@@ -76,6 +77,9 @@ def _told(error: LinkwaysError) -> str:
 
 
 # --- methods -----------------------------------------------------------------------------------------------------
+
+
+cli.add_command(solutions)
 
 
 @cli.command("methods")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
+import pandas as pd
 import pytest
 
 from linkways import spatial
@@ -29,6 +30,14 @@ def test_the_simulated_layers_are_made_again_from_their_seed(made):
         new, old = gpd.read_file(file), gpd.read_file(packaged(file.parent.name) / file.name)
         assert new.drop(columns="geometry").equals(old.drop(columns="geometry")), file.name
         assert new.geometry.geom_equals_exact(old.geometry, 1e-4).all(), file.name
+
+
+def test_the_simulated_tables_are_made_again_from_their_seed(made):
+    files = sorted([*made.rglob("*.csv"), *made.rglob("*.csv.gz")])
+    assert files
+    for file in files:
+        new, old = pd.read_csv(file), pd.read_csv(packaged(file.parent.name) / file.name)
+        pd.testing.assert_frame_equal(new, old, obj=file.name)
 
 
 def test_the_simulated_rasters_are_made_again_from_their_seed(made):

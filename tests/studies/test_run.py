@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from linkways.errors import LinkwaysError, StudyError
 from linkways.method import Layer, Raster, method
+from linkways.plain_yaml import write_yaml
 from linkways.studies import Event, load_study, read_run, run_study
-from linkways.studies._yaml import write_yaml
 from tests.studies.small_methods import small_methods
 from tests.studies.small_study import ALL, CHAIN, LAND, go, leftovers
 

@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from linkways.plain_yaml import write_yaml
 from linkways.studies import provenance
-from linkways.studies._yaml import write_yaml
 from linkways.studies.checks import Examined
 from linkways.studies.store import Finished, disk_sentence, write_json, write_text
 

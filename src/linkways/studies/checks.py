@@ -10,7 +10,7 @@ from typing import Any, get_args, get_origin
 
 from linkways.errors import LinkwaysError, nearest
 from linkways.method import Input, Method, Output, Parameter, methods
-from linkways.studies._yaml import Place
+from linkways.plain_yaml import Place
 from linkways.studies.inputs import Header, open_header
 from linkways.studies.recipe import Step, Study, StudyInput
 

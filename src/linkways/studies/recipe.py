@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from linkways.errors import LinkwaysError, StudyError, nearest
-from linkways.studies._yaml import Document, Place, read_yaml
+from linkways.plain_yaml import Document, Place, read_yaml
 
 __all__ = ["FORMAT", "Step", "Study", "StudyInput", "builtin_solutions", "load_study"]
 

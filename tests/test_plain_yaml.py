@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from linkways.errors import StudyError
-from linkways.studies._yaml import DEEPEST, read_yaml, write_yaml
+from linkways.plain_yaml import DEEPEST, read_yaml, write_yaml
 
 
 def refusal(text: str) -> str:
