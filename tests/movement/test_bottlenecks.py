@@ -478,3 +478,19 @@ def test_one_range_is_refused():
 def test_as_many_names_as_layers_are_needed():
     with pytest.raises(LinkwaysError, match="holds 2 names for 1 layers"):
         movement.bottlenecks(raster(two_rooms()), constraints=[boxes((0, 0, 1, 1))], constraint_names=["lake", "town"])
+
+
+def test_what_is_closed_to_animals_narrows_the_corridor_to_the_way_between():
+    open_land = np.ones((11, 31))
+    # two lakes leave rows 4 to 6 of columns 12 to 18; the corridor's map spreads over both
+    lakes = boxes((1200, 0, 1900, 400), (1200, 700, 1900, 1100))
+    assert movement.bottlenecks(raster(open_land)).count == 0
+    found = movement.bottlenecks(raster(open_land), closed=lakes).bottlenecks
+    same = movement.bottlenecks(raster(two_rooms())).bottlenecks
+    assert found["width_m"].tolist() == same["width_m"].tolist() == pytest.approx([300])
+    assert found.geometry.iloc[0].equals(same.geometry.iloc[0])
+
+
+def test_a_corridor_that_is_closed_altogether_is_refused():
+    with pytest.raises(LinkwaysError, match="corridor"):
+        movement.bottlenecks(raster(two_rooms()), closed=boxes((-100, -100, 4000, 2000)))

@@ -132,7 +132,7 @@ def _wide_level(level: int, unit: float, ratio: float) -> int:
     Half a side lies between a cell's centre and its edge, and either clearance is known to half a side.
     """
     root = np.sqrt(level) / ratio + 1.0 / unit
-    return np.int64(np.floor(root * root * (1.0 + 1e-12))) + 1
+    return int(np.floor(root * root * (1.0 + 1e-12))) + 1
 
 
 @njit(cache=True, nogil=True)

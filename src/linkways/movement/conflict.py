@@ -1,6 +1,5 @@
 """Where people and wildlife come into conflict: density of incidents, hotspots, and the risk of more."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -16,14 +15,11 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-    from linkways.movement._conflict_risk import Family, Fit
+    from linkways.movement._conflict_ground import Ground
 
 __all__ = ["Conflict", "conflict"]
 
 ID = "movement.conflict"
-FEWEST = 10
-"""Incidents below which neither a density nor a hotspot means anything."""
-MOST_CELLS = 25_000_000
 
 
 @dataclass(frozen=True)
@@ -145,194 +141,38 @@ def conflict(
     >>> len(found.hotspots), bool(spot.geometry.contains(shapely.Point(15_000, 15_000)))
     (1, True)
     """
-    ground = _ground(incidents, area, covariates or [], effort, cell_size_m, bandwidth_m, kinds)
+    from linkways.movement._conflict_ground import ground_of
+    from linkways.movement._conflict_model import risk_of
+
+    ground = ground_of(incidents, area, covariates or [], effort, cell_size_m, bandwidth_m, kinds)
     width = bandwidth_m or ground.width_m
     progress(0.1, "density of incidents")
     density = _density(ground, width)
     progress(0.3, "hotspots")
     hot = _hotspots(ground, _seasons(ground.points, season_starts), distance_m or width, alpha)
     progress(0.6, "risk")
-    risk = _risk(ground, covariates or [], model, block_m, folds, confidence, seed)
+    risk = risk_of(ground, covariates or [], model, block_m, folds, confidence, seed)
     gi_star, spots, seasons = hot
-    surface, coefficients, validation, tenths, auc, slope = risk
     return Conflict(
         density,
         gi_star,
         spots,
         seasons,
-        surface,
-        coefficients,
-        validation,
-        tenths,
+        risk.risk,
+        risk.coefficients,
+        risk.validation,
+        risk.calibration,
         len(ground.points),
         float(width),
-        auc,
-        slope,
+        risk.auc,
+        risk.calibration_slope,
     )
-
-
-# --- the ground ------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Ground:
-    """The incidents inside the area, and the area as cells."""
-
-    points: "gpd.GeoDataFrame"
-    template: "xr.DataArray"
-    inside: np.ndarray
-    row: np.ndarray
-    column: np.ndarray
-    """Places of the incidents in cells from the upper left corner."""
-    cell: tuple[float, float]
-    """Height and width in m."""
-    effort: np.ndarray | None
-    width_m: float
-
-    @property
-    def cell_km2(self) -> float:
-        """Area of a cell."""
-        return self.cell[0] * self.cell[1] / 1e6
-
-    def counts(self, chosen: np.ndarray | None = None) -> np.ndarray:
-        """Incidents in each cell."""
-        rows, columns = self.row.astype(int), self.column.astype(int)
-        if chosen is not None:
-            rows, columns = rows[chosen], columns[chosen]
-        out = np.zeros(self.inside.shape)
-        np.add.at(out, (rows, columns), 1.0)
-        return out
-
-    def raster(self, values: np.ndarray, name: str, units: str) -> "xr.DataArray":
-        """Values of the cells as a raster."""
-        from linkways.spatial import raster_like
-
-        return raster_like(values, self.template, name=name, attrs={"units": units})
-
-
-def _ground(
-    incidents: "gpd.GeoDataFrame",
-    area: "gpd.GeoDataFrame",
-    covariates: "Sequence[xr.DataArray]",
-    effort: "xr.DataArray | None",
-    cell_size_m: float | None,
-    bandwidth_m: float | None,
-    kinds: Sequence[str],
-) -> _Ground:
-    from linkways.movement._conflict_density import reference_bandwidth
-    from linkways.spatial import cell_geometry, feature_of_cell, grid_of
-
-    rasters = [*covariates, *([effort] if effort is not None else [])]
-    if rasters and cell_size_m is not None:
-        raise LinkwaysError(f"{ID}: the rasters already fix the cells; leave out cell_size_m")
-    _refuse_degrees(rasters[0].rio.crs if rasters else area.crs, "the rasters have" if rasters else "area has")
-    points = _of_kind(incidents, kinds).to_crs(grid_of(rasters[0]).crs if rasters else area.crs)
-    region = area.to_crs(points.crs)
-    points = _inside(points, region)
-    unit = float(points.crs.axis_info[0].unit_conversion_factor)
-    x, y = points.geometry.x.to_numpy(), points.geometry.y.to_numpy()
-    width = bandwidth_m or reference_bandwidth(x * unit, y * unit)
-    if not width > 0:
-        raise LinkwaysError(f"{ID}: all incidents lie in one place, so their spread tells no width; give bandwidth_m")
-    template = rasters[0] if rasters else _new_grid(region, (cell_size_m or width / 3) / unit)
-    grid = grid_of(template)
-    if grid.dy > 0:
-        raise LinkwaysError(f"{ID}: rows of the rasters must run from north to south; flip them along y")
-    row, column = (y - grid.y0) / grid.dy, (x - grid.x0) / grid.dx
-    on = (row >= 0) & (row < grid.rows) & (column >= 0) & (column < grid.columns)
-    inside = feature_of_cell(region, template) >= 0
-    # a cell at the rim that holds an incident belongs to the area
-    inside[row[on].astype(int), column[on].astype(int)] = True
-    if not on.all():
-        note(f"{ID}: {int((~on).sum())} incidents beyond the rasters are left out")
-    if on.sum() < FEWEST:
-        raise LinkwaysError(
-            f"{ID}: {int(on.sum())} incidents lie on the rasters; give rasters of the same place as the incidents"
-        )
-    cells = cell_geometry(template)
-    size = (float(cells.area_m2[0] / cells.east_west_m[0]), float(cells.east_west_m[0]))
-    known = _known_effort(effort, inside)
-    if known is not None:
-        inside = inside & np.isfinite(known)
-    return _Ground(points[on].reset_index(drop=True), template, inside, row[on], column[on], size, known, width)
-
-
-def _refuse_degrees(crs: Any, what: str) -> None:
-    if crs.is_geographic:
-        raise LinkwaysError(
-            f"{ID}: {what} coordinates in degrees, but kernels are measured in metres; project to metres first "
-            "(GeoDataFrame.to_crs, linkways.spatial.align)"
-        )
-
-
-def _of_kind(incidents: "gpd.GeoDataFrame", kinds: Sequence[str]) -> "gpd.GeoDataFrame":
-    if len(incidents) == 0:
-        raise LinkwaysError(f"{ID}: incidents holds no incident; give a layer of points")
-    empty = np.flatnonzero(incidents.geometry.isna() | incidents.geometry.is_empty)
-    if len(empty):
-        raise LinkwaysError(
-            f"{ID}: incidents has {len(empty)} rows without a place, first row {empty[0] + 1}; leave them out"
-        )
-    if not kinds:
-        return incidents
-    if "kind" not in incidents.columns:
-        raise LinkwaysError(f"{ID}: kinds are asked for, but incidents has no column kind; add it or leave kinds out")
-    chosen = incidents[incidents["kind"].astype(str).isin(list(kinds))]
-    if not len(chosen):
-        known = ", ".join(sorted(incidents["kind"].astype(str).unique())[:10])
-        raise LinkwaysError(f"{ID}: no incident is of the kind {', '.join(kinds)}; the column kind holds {known}")
-    return chosen
-
-
-def _inside(points: "gpd.GeoDataFrame", region: "gpd.GeoDataFrame") -> "gpd.GeoDataFrame":
-    import shapely
-
-    whole = shapely.union_all(shapely.make_valid(region.geometry.to_numpy()))
-    held = shapely.intersects_xy(whole, points.geometry.x.to_numpy(), points.geometry.y.to_numpy())
-    if not held.any():
-        raise LinkwaysError(f"{ID}: no incident lies inside area; check that both are of the same place and CRS")
-    if not held.all():
-        note(f"{ID}: {int((~held).sum())} of {len(points)} incidents lie outside area and are left out")
-    if held.sum() < FEWEST:
-        raise LinkwaysError(
-            f"{ID}: {int(held.sum())} incidents inside area are too few to tell a pattern from chance; give at least "
-            f"{FEWEST}"
-        )
-    return points[held]
-
-
-def _new_grid(region: "gpd.GeoDataFrame", cell: float) -> "xr.DataArray":
-    from linkways.spatial import new_raster
-
-    west, south, east, north = region.total_bounds
-    columns, rows = max(math.ceil((east - west) / cell), 1), max(math.ceil((north - south) / cell), 1)
-    if rows * columns > MOST_CELLS:
-        raise LinkwaysError(f"{ID}: {rows} x {columns} cells are too many; give a larger cell_size_m")
-    return new_raster(
-        np.zeros((rows, columns), np.float32), crs=region.crs, cell_size=cell, origin=(west, north), name="cells"
-    )
-
-
-def _known_effort(effort: "xr.DataArray | None", inside: np.ndarray) -> np.ndarray | None:
-    if effort is None:
-        return None
-    values: np.ndarray = np.asarray(effort.values, float)
-    wrong = np.argwhere(inside & (values < 0))
-    if len(wrong):
-        raise LinkwaysError(
-            f"{ID}: effort has {len(wrong)} cells below 0, first at row {wrong[0][0]} column {wrong[0][1]}; set them "
-            "to 0 "
-            "or to nodata"
-        )
-    if not np.nansum(np.where(inside, values, 0)) > 0:
-        raise LinkwaysError(f"{ID}: effort is 0 or nodata all over area; give a raster of the same place")
-    return np.asarray(values)
 
 
 # --- density and hotspots --------------------------------------------------------------------------------------
 
 
-def _density(ground: _Ground, width: float) -> "xr.DataArray":
+def _density(ground: "Ground", width: float) -> "xr.DataArray":
     from linkways.movement._conflict_density import edge_corrected_density, smoothed_effort
 
     if width < max(ground.cell) / 2:
@@ -377,10 +217,12 @@ def _seasons(points: "gpd.GeoDataFrame", starts: Sequence[int]) -> np.ndarray | 
 
 
 def _hotspots(
-    ground: _Ground, season: np.ndarray | None, distance: float, alpha: float
+    ground: "Ground", season: np.ndarray | None, distance: float, alpha: float
 ) -> "tuple[xr.DataArray, gpd.GeoDataFrame, pd.DataFrame]":
     import geopandas as gpd
     import pandas as pd
+
+    from linkways.movement._conflict_ground import FEWEST
 
     groups: list[tuple[str, np.ndarray | None]] = [("all", None)]
     if season is not None:
@@ -408,7 +250,7 @@ def _hotspots(
 
 
 def _spots(
-    ground: _Ground, counts: np.ndarray, name: str, distance: float, alpha: float
+    ground: "Ground", counts: np.ndarray, name: str, distance: float, alpha: float
 ) -> tuple[np.ndarray, list[dict[str, Any]], list[Any]]:
     """Gi* of one season, its hotspots from the largest, and their outlines."""
     import rasterio.features
@@ -445,198 +287,3 @@ def _spots(
         )
         outlines.append(shapely.union_all(parts[one]))
     return found.z, rows, outlines
-
-
-# --- risk ------------------------------------------------------------------------------------------------------
-
-
-def _risk(
-    ground: _Ground,
-    covariates: "Sequence[xr.DataArray]",
-    family: "Family",
-    block_m: float | None,
-    folds: int,
-    confidence: float,
-    seed: int,
-) -> tuple[Any, ...]:
-    """Risk raster, coefficients, validation, calibration, AUC, slope."""
-    import pandas as pd
-
-    from linkways.movement._conflict_risk import (
-        area_under_curve,
-        calibration,
-        cross_validated,
-        fit_risk,
-        folds_of,
-    )
-
-    if not covariates:
-        nothing = ground.raster(np.full(ground.inside.shape, np.nan), "risk", "1/km2")
-        return nothing, pd.DataFrame(), pd.DataFrame(), pd.DataFrame(), math.nan, math.nan
-    names = _names(covariates)
-    layers = np.stack([np.asarray(c.values, float) for c in covariates])
-    usable = ground.inside & np.isfinite(layers).all(axis=0)
-    if not usable.any():
-        raise LinkwaysError(f"{ID}: no cell of area has a value in every covariate; give rasters that cover the area")
-    described = usable
-    if ground.effort is not None:
-        usable = usable & (ground.effort > 0)
-    raw = layers[:, usable].T
-    counts = ground.counts()[usable]
-    lost = int(len(ground.points) - counts.sum())
-    if lost:
-        note(f"{ID}: the risk leaves out {lost} incidents in cells without effort or a value of every covariate")
-    y = counts if family == "poisson" else (counts > 0).astype(float)
-    offset = _offset(ground, usable, family)
-    _refuse_model(raw, y, names)
-    middle, spread = raw.mean(axis=0), raw.std(axis=0)
-    x = (raw - middle) / spread
-    block = _blocks(ground, usable, block_m, folds)
-    fitted = _fitted(fit_risk, x, y, offset, block, family, names)
-    fold = folds_of(block, folds, np.random.default_rng(seed))
-    expected = cross_validated(x, y, offset, block, fold, family)
-    tested = np.isfinite(expected)
-    auc = area_under_curve(expected[tested] / np.exp(offset[tested]), y[tested] > 0)
-    return (
-        _risk_map(ground, layers, described, fitted, middle, spread, family),
-        _coefficients(fitted, names, spread, middle, confidence),
-        _validation(expected, y, offset, fold, folds),
-        _tenths(expected[tested], y[tested]),
-        auc,
-        calibration(expected[tested], y[tested], family) if tested.any() else math.nan,
-    )
-
-
-def _names(covariates: "Sequence[xr.DataArray]") -> list[str]:
-    names = [str(c.name) if c.name is not None else f"covariate_{k}" for k, c in enumerate(covariates, 1)]
-    twice = [n for k, n in enumerate(names) if n in names[:k]]
-    if twice:
-        raise LinkwaysError(f"{ID}: two covariates are named {twice[0]}; give each raster its own name")
-    return names
-
-
-def _offset(ground: _Ground, usable: np.ndarray, family: str) -> np.ndarray:
-    """Logarithm of area and of effort relative to its mean (of effort alone for presence)."""
-    effort: np.ndarray = np.ones(int(usable.sum()))
-    if ground.effort is not None:
-        effort = ground.effort[usable] / ground.effort[usable].mean()
-    return np.asarray(np.log(effort * (ground.cell_km2 if family == "poisson" else 1.0)))
-
-
-def _refuse_model(raw: np.ndarray, y: np.ndarray, names: list[str]) -> None:
-    still = [name for name, column in zip(names, raw.T, strict=True) if np.ptp(column) == 0]
-    if still:
-        raise LinkwaysError(f"{ID}: {still[0]} has the same value all over area and can explain nothing; leave it out")
-    scaled = (raw - raw.mean(axis=0)) / raw.std(axis=0)
-    for k in range(1, len(names)):
-        rest = scaled[:, :k]
-        left = scaled[:, k] - rest @ np.linalg.lstsq(rest, scaled[:, k], rcond=None)[0]
-        if left.std() < 1e-6:
-            raise LinkwaysError(f"{ID}: {names[k]} follows from {', '.join(names[:k])}; leave one of them out")
-    cells, needed = int((y > 0).sum()), 5 * (len(names) + 1)
-    if cells < needed:
-        raise LinkwaysError(
-            f"{ID}: {cells} cells with incidents are too few for {len(names)} covariates; give fewer covariates or "
-            "smaller "
-            f"cells (at least {needed} are needed)"
-        )
-    if (y > 0).all():
-        raise LinkwaysError(f"{ID}: every cell has incidents, so none tells where there is no risk; take smaller cells")
-
-
-def _blocks(ground: _Ground, usable: np.ndarray, block_m: float | None, folds: int) -> np.ndarray:
-    rows, columns = np.nonzero(usable)
-    down, right = rows * ground.cell[0], columns * ground.cell[1]
-    side = block_m or math.sqrt(usable.sum() * ground.cell_km2 * 1e6) / 5
-    number = (down // side).astype(int) * 1_000_003 + (right // side).astype(int)
-    names, block = np.unique(number, return_inverse=True)
-    if len(names) < folds:
-        raise LinkwaysError(
-            f"{ID}: the area holds {len(names)} blocks of {side:.5g} m, fewer than the {folds} folds; give a smaller "
-            "block_m"
-        )
-    return np.asarray(block)
-
-
-def _fitted(
-    fit: Any, x: np.ndarray, y: np.ndarray, offset: np.ndarray, block: np.ndarray, family: Any, names: Any
-) -> "Fit":
-    from linkways.movement._conflict_risk import Separated
-
-    try:
-        found: Fit = fit(x, y, offset, block, family)
-    except Separated as error:
-        raise LinkwaysError(
-            f"{ID}: {names[error.covariate]} parts cells with incidents from cells without, so that its effect has no "
-            "finite estimate; leave it out, or give a covariate that overlaps"
-        ) from None
-    return found
-
-
-def _risk_map(
-    ground: _Ground,
-    layers: np.ndarray,
-    usable: np.ndarray,
-    fitted: "Fit",
-    middle: np.ndarray,
-    spread: np.ndarray,
-    family: str,
-) -> "xr.DataArray":
-    from scipy.special import expit
-
-    score = fitted.beta[0] + np.tensordot(fitted.beta[1:] / spread, layers - middle[:, None, None], axes=1)
-    with np.errstate(over="ignore"):
-        risk = np.exp(score) if family == "poisson" else expit(score)
-    return ground.raster(np.where(usable, risk, np.nan), "risk", "1/km2" if family == "poisson" else "probability")
-
-
-def _coefficients(
-    fitted: "Fit", names: list[str], spread: np.ndarray, middle: np.ndarray, confidence: float
-) -> "pd.DataFrame":
-    import pandas as pd
-    from scipy.stats import norm
-
-    # from deviations back to units: the intercept takes up the means
-    back = np.diag(np.r_[1.0, 1 / spread])
-    back[0, 1:] = -middle / spread
-    beta = back @ fitted.beta
-    model, blocks = (np.sqrt(np.diag(back @ c @ back.T)) for c in (fitted.cover, fitted.block_cover))
-    z = float(norm.ppf((1 + confidence) / 2))
-    return pd.DataFrame(
-        {
-            "covariate": ["intercept", *names],
-            "estimate": beta,
-            "se_model": model,
-            "se_blocks": blocks,
-            "low": beta - z * blocks,
-            "high": beta + z * blocks,
-            "p": 2 * norm.sf(np.abs(beta) / blocks),
-            "per_sd": np.r_[math.nan, fitted.beta[1:]],
-            "ratio": np.r_[math.nan, np.exp(fitted.beta[1:])],
-        }
-    )
-
-
-def _validation(
-    expected: np.ndarray, y: np.ndarray, offset: np.ndarray, fold: np.ndarray, folds: int
-) -> "pd.DataFrame":
-    import pandas as pd
-
-    from linkways.movement._conflict_risk import area_under_curve
-
-    rows = []
-    for one in range(folds):
-        held = fold == one
-        auc = math.nan
-        if np.isfinite(expected[held]).all():
-            auc = area_under_curve(expected[held] / np.exp(offset[held]), y[held] > 0)
-        rows.append((one + 1, int(held.sum()), float(y[held].sum()), float(expected[held].sum()), auc))
-    return pd.DataFrame(rows, columns=["fold", "cells", "incidents", "expected", "auc"])
-
-
-def _tenths(expected: np.ndarray, y: np.ndarray) -> "pd.DataFrame":
-    import pandas as pd
-
-    parts = np.array_split(np.argsort(expected, kind="stable"), min(10, len(expected)))
-    rows = [(k + 1, len(p), float(expected[p].sum()), float(y[p].sum())) for k, p in enumerate(parts)]
-    return pd.DataFrame(rows, columns=["tenth", "cells", "expected", "incidents"])
