@@ -66,7 +66,7 @@ def place(aim: Aim, siting: Siting, count: int | None) -> Placement:
     value = _value(aim, siting, chosen)
     if not np.isfinite(value):
         raise LinkwaysError(
-            f"planning.coverage: {count} units cannot reach every demand point, as some have no way to each other; raise "
+            f"planning.coverage: {count} units cannot reach every demand point, as some have no way to others; raise "
             "units, or choose max_cover"
         )
     # the solver's bound is proven to its tolerance only
