@@ -189,11 +189,37 @@ def thousand(_: int) -> None:
     print(f"  {wall:.3g} s on {os.cpu_count()} cores ({cpu:.3g} s CPU), {peak:.2f} GB at most in all")
 
 
+def necks(repeats: int) -> None:
+    """Bottlenecks of ten million cells (also ``bottlenecks.py``)."""
+    import bottlenecks
+
+    bottlenecks.bottleneck_times(3164, repeats)
+
+
+def fences(repeats: int) -> None:
+    """Barrier behaviour beside BaBA."""
+    import bottlenecks
+
+    bottlenecks.fence_times(DATA, repeats)
+
+
+def choices(_: int) -> None:
+    """Selection, states, recursions and corridor behaviour (also ``selection.py``)."""
+    import selection
+
+    selection.clogit(DATA)
+    selection.hidden_states(DATA)
+    selection.deer(DATA)
+
+
 PARTS: dict[str, Callable[[int], None]] = {
     "bridges": bridges,
     "variances": variances,
     "case": case,
     "thousand": thousand,
+    "necks": necks,
+    "fences": fences,
+    "choices": choices,
 }
 
 
