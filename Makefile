@@ -3,7 +3,7 @@
 BIN := .venv/bin
 
 help:
-	@echo "make demo    run the jaguar corridor study on real land cover and leave its report in runs/"
+	@echo "make demo    run the jaguar corridor study on real land cover, then serve the application (ARGS=--once: do not stay)"
 	@echo "make test    run the tests"
 	@echo "make lint    ruff and mypy"
 	@echo "make bench   the headline figures, ours beside the peers'"
@@ -17,7 +17,8 @@ setup: .venv/.ready
 	@scripts/setup
 
 demo: setup
-	$(BIN)/linkways study run jaguar-corridor --out runs/jaguar-corridor $(ARGS)
+	$(BIN)/linkways study run jaguar-corridor --out runs/jaguar-corridor
+	$(BIN)/linkways serve --runs runs --open $(ARGS)
 
 test: setup
 	@scripts/system-packages chromium=chromium '/usr/share/postgresql/*/extension/postgis.control=postgresql-postgis'
@@ -30,7 +31,7 @@ lint: setup
 
 bench: setup
 	@scripts/system-packages grass=grass-core
-	@for script in $(or $(SCRIPT),cost_distance circuits direct_solver omnidirectional networks patches planar_links protconn restoration rivers river_network movement catalogue); do \
+	@for script in $(or $(SCRIPT),cost_distance circuits direct_solver omnidirectional networks patches planar_links protconn restoration rivers river_network movement catalogue web); do \
 		$(BIN)/python benchmarks/$$script.py $(ARGS) || exit 1; \
 	done
 

@@ -2,7 +2,8 @@
 
 Nothing is kept unless a folder is given: by a study for each of its steps, by the command line beside the output, and
 in Python by `keep_in`. Inside a method, a loop that adds up uses `resumed` and a loop whose results are used one by
-one uses `kept_each`. Both give bit by bit what an uninterrupted run gives.
+one uses `kept_each`. Both give bit by bit what an uninterrupted run
+gives (to 1e-13 where another process compiled the kernels of moving windows, which may then round otherwise).
 
 What is kept belongs to exactly one piece of work: its file is named by a digest of all data that decide its numbers,
 of the version of Linkways and of whose work it is. A file that is damaged, or of other work, is as good as none.

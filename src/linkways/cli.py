@@ -18,6 +18,7 @@ from linkways.checkpoint import Stopped, keep_in
 from linkways.errors import LinkwaysError, nearest
 from linkways.method import ROOMS, Input, Method, Parameter, methods, reporting_progress
 from linkways.time_left import TimeLeft, clock_words
+from linkways.web._command import serve_command
 
 __all__ = ["main"]
 
@@ -79,6 +80,7 @@ def _told(error: LinkwaysError) -> str:
 # --- methods -----------------------------------------------------------------------------------------------------
 
 
+cli.add_command(serve_command)
 cli.add_command(solutions)
 
 

@@ -35,8 +35,8 @@ def postgres_cluster(tmp_path_factory):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
 
-    def run(*arguments):
-        subprocess.run([*as_user, *map(str, arguments)], check=True, capture_output=True, cwd="/")
+    def run(*arguments, check=True):
+        subprocess.run([*as_user, *map(str, arguments)], check=check, capture_output=True, cwd="/")
 
     run(programs.parent / "initdb", "-D", folder / "data", "-U", "linkways", "--auth=trust", "-E", "UTF8")
     options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder} -c fsync=off"
@@ -44,7 +44,8 @@ def postgres_cluster(tmp_path_factory):
     try:
         yield f"postgresql://linkways@127.0.0.1:{port}"
     finally:
-        run(programs.parent / "pg_ctl", "-D", folder / "data", "-m", "immediate", "stop")
+        # pytest may have cleared the folder away by then, and the server ends with it
+        run(programs.parent / "pg_ctl", "-D", folder / "data", "-m", "immediate", "stop", check=False)
 
 
 @pytest.fixture

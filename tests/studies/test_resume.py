@@ -496,7 +496,8 @@ workers.each = each
     assert not calls["double"]
     assert not partial(windows)
     for one, other in zip(maps(run), fresh_maps(windows), strict=True):
-        assert one.tobytes() == other.tobytes()
+        # another process may have compiled the kernels otherwise, which shows in the last digit
+        np.testing.assert_allclose(one, other, rtol=1e-13)
 
 
 @pytest.mark.parametrize("how", ["another parameter", "another input", "afresh", "damaged"])

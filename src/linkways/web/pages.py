@@ -1,0 +1,153 @@
+"""Pages and their JSON twins: a route returns plain data, the page shows it, the same address with .json gives it."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import re
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, JSONResponse
+
+__all__ = ["ASSETS", "PageData", "html", "page", "render"]
+
+PageData = dict[str, Any]
+STATIC = Path(__file__).parent / "static"
+ASSETS = STATIC / "third_party"
+
+
+def page(router: APIRouter, path: str, template: str) -> Callable[[Callable[..., PageData]], Callable[..., PageData]]:
+    """Register a function that returns plain data as a page and, at the same address with ``.json``, as JSON.
+
+    Both get their arguments as the function declares them.
+    """
+
+    def register(function: Callable[..., PageData]) -> Callable[..., PageData]:
+        own = inspect.signature(function)
+        takes_request = "request" in own.parameters
+
+        @functools.wraps(function)
+        def as_json(**given: Any) -> JSONResponse:
+            return JSONResponse(function(**given))
+
+        @functools.wraps(function)
+        def as_page(request: Request, **given: Any) -> HTMLResponse:
+            data = function(request=request, **given) if takes_request else function(**given)
+            return HTMLResponse(render(request, template, data))
+
+        if not takes_request:
+            asked = inspect.Parameter("request", inspect.Parameter.KEYWORD_ONLY, annotation=Request)
+            arguments = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in own.parameters.values()]
+            as_page.__signature__ = own.replace(parameters=[asked, *arguments])  # type: ignore[attr-defined]
+
+        twin = "/index.json" if path == "/" else f"{path}.json"
+        summary = (function.__doc__ or "").strip().split("\n")[0]
+        router.add_api_route(twin, as_json, response_model=None, summary=summary, name=f"{function.__name__}_json")
+        router.add_api_route(
+            path, as_page, response_model=None, response_class=HTMLResponse, include_in_schema=False,
+            name=function.__name__,
+        )  # fmt: skip
+        return function
+
+    return register
+
+
+def render(request: Request, template: str, data: PageData) -> str:
+    """The page that a template makes of data."""
+    path = request.url.path
+    return str(
+        _environment()
+        .get_template(template)
+        .render(
+            {
+                **data,
+                "path": path,
+                "query": request.url.query,
+                "twin": "/index.json" if path == "/" else f"{path}.json",
+                "has_maps": (ASSETS / "maplibre-gl.mjs").is_file(),
+            }
+        )
+    )
+
+
+def html(request: Request) -> bool:
+    """Whether the one who asks wants to read a page."""
+    path = request.url.path
+    if path.endswith((".json", ".geojson", ".png")) or path.startswith(("/ogc", "/stac")):
+        return False
+    return "text/html" in request.headers.get("accept", "")
+
+
+@cache
+def _environment() -> Any:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    from linkways import __version__
+    from linkways.studies._numbers import column_heading, column_text, in_words, number, unit_text
+
+    environment = Environment(
+        loader=PackageLoader("linkways.web", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        number=number,
+        unit=unit_text,
+        words=in_words,
+        prose=_prose,
+        linked=_linked,
+        day=_day,
+        duration=_duration,
+        heading=column_heading,
+        cells=column_text,
+    )
+    environment.globals["version"] = __version__
+    return environment
+
+
+@cache
+def _markdown() -> Any:
+    from markdown_it import MarkdownIt
+
+    # no raw HTML, no pictures from elsewhere; the parser itself refuses javascript: and data: links
+    return MarkdownIt("commonmark", {"html": False, "breaks": False}).enable("table").disable("image")
+
+
+def _prose(text: Any) -> Any:
+    """Text with Markdown as HTML; whatever is not Markdown is escaped."""
+    from markupsafe import Markup
+
+    shown = _markdown().render(str(text or ""))
+    return Markup(shown.replace("<a href=", '<a rel="noopener noreferrer" href='))
+
+
+_ADDRESS = re.compile(r"(https?://[^\s<>\"]*[^\s<>\".,;:)\]'])")
+
+
+def _linked(text: Any) -> Any:
+    """Text with its web addresses as links; everything else escaped."""
+    from markupsafe import Markup, escape
+
+    pieces = _ADDRESS.split(str(text))
+    link = Markup('<a rel="noopener noreferrer" href="{0}">{0}</a>')
+    return Markup("").join(link.format(one) if n % 2 else escape(one) for n, one in enumerate(pieces))
+
+
+def _day(moment: str) -> str:
+    """A moment (ISO 8601, UTC) as people write it, to the minute."""
+    return f"{moment[:10]} {moment[11:16]} UTC" if len(moment) >= 16 else moment
+
+
+def _duration(seconds: Any) -> str:
+    """Seconds in words."""
+    from linkways.time_left import clock_words
+
+    if seconds is None:
+        return ""
+    return f"{float(seconds):.1f} s" if float(seconds) < 60 else clock_words(float(seconds))

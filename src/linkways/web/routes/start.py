@@ -1,0 +1,201 @@
+"""The start page (map, search and facets), my work, and about the data."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+
+from linkways.errors import LinkwaysError
+from linkways.web.pages import ASSETS, PageData, page
+from linkways.web.replication import read_box
+from linkways.web.site import CurrentUser, Site, TheSite
+
+router = APIRouter(tags=["pages"])
+
+PER_PAGE = 20
+MOST_ON_MAP = 500
+_SHOWN_FACETS = (
+    *("realm", "study", "region", "species", "cmp-actions", "iucn-habitats", "iucn-threats"),
+    *("gbf", "cms-goals", "scale", "block-category", "country", "keyword"),
+)
+
+
+def asked_facets(request: Request) -> dict[str, list[str]]:
+    """The codes that are asked for, by facet, from ``facet.NAME=CODE``."""
+    chosen: dict[str, list[str]] = {}
+    for key, value in request.query_params.multi_items():
+        if key.startswith("facet.") and value:
+            chosen.setdefault(key.removeprefix("facet."), []).append(value)
+    return chosen
+
+
+@page(router, "/", "start.html")
+def start(
+    request: Request,
+    site: TheSite,
+    q: Annotated[str, Query(max_length=300, description="words and questions about numbers")] = "",
+    bbox: Annotated[str, Query(max_length=100, description="west,south,east,north in degrees")] = "",
+    order: Annotated[str, Query(max_length=20)] = "relevance",
+    at: Annotated[int, Query(ge=1, le=10_000, alias="page")] = 1,
+) -> PageData:
+    """Find solutions: words, numbers, facets with counts, and a box on the map."""
+    from linkways.catalogue import FACETS
+
+    asked = asked_facets(request)
+    found = site.store.search(
+        q,
+        facets=asked,
+        area=read_box(bbox) if bbox else None,
+        statuses=["published"],
+        order=order,  # type: ignore[arg-type]
+        offset=(at - 1) * PER_PAGE,
+        limit=PER_PAGE,
+    )
+    facets = [
+        {
+            "name": name,
+            "title": FACETS[name],
+            "open": name in asked or name in ("realm", "study"),
+            "codes": [vars(one) for one in found.facets[name][:12]],
+        }
+        for name in _SHOWN_FACETS
+        if name in found.facets
+    ]
+    return {
+        "q": q,
+        "bbox": bbox,
+        "order": order,
+        "page": at,
+        "pages": max(1, -(-found.total // PER_PAGE)),
+        "total": found.total,
+        "numbers": [str(one) for one in found.numbers],
+        "hits": [{**vars(hit), "answers": list(hit.answers), **_short(site, hit.id)} for hit in found.hits],
+        "facets": facets,
+        "chosen": asked,
+    }
+
+
+def _short(site: Site, id: str) -> dict[str, Any]:
+    record = site.records.get(id)
+    return {
+        "species": [one.name or one.scientific_name for one in record.species],
+        "realms": [one.label for one in record.classifications.root.get("realm", ())],
+        "runs": bool(record.study),
+        "simulated": simulated_inputs(record.study),
+    }
+
+
+def simulated_inputs(study: dict[str, Any] | None) -> list[str]:
+    """The inputs of a study that are simulated."""
+    inputs = (study or {}).get("inputs") or {}
+    return [name for name, item in inputs.items() if isinstance(item, dict) and item.get("simulated")]
+
+
+@router.get("/places.geojson")
+def places(
+    request: Request,
+    site: TheSite,
+    q: Annotated[str, Query(max_length=300)] = "",
+    bbox: Annotated[str, Query(max_length=100)] = "",
+) -> dict[str, Any]:
+    """Where the solutions are that a search finds, as GeoJSON points and outlines."""
+    found = site.store.search(
+        q,
+        facets=asked_facets(request),
+        area=read_box(bbox) if bbox else None,
+        statuses=["published"],
+        limit=MOST_ON_MAP,
+    )
+    features = [one for hit in found.hits for one in place_features(site, hit.id)]
+    return {"type": "FeatureCollection", "features": features, "numberMatched": found.total}
+
+
+def place_features(site: Site, id: str) -> list[dict[str, Any]]:
+    """The outline of a solution's place and a point in it."""
+    shape = place_shape(site, id)
+    if shape is None:
+        return []
+    import shapely
+
+    record = site.records.get(id)
+    point = shapely.get_coordinates(shape.representative_point())[0]
+    about = {"id": id, "title": record.title, "place": record.place.name}
+    return [
+        {"type": "Feature", "properties": {**about, "part": "outline"}, "geometry": shapely.geometry.mapping(shape)},
+        {
+            "type": "Feature",
+            "properties": {**about, "part": "point"},
+            "geometry": {"type": "Point", "coordinates": [round(float(c), 4) for c in point]},
+        },
+    ]
+
+
+def place_shape(site: Site, id: str) -> Any:
+    """The geometry of a solution's place; None when it tells none."""
+    import shapely
+
+    place = site.records.get(id).place
+    if place.geometry is not None:
+        return shapely.geometry.shape(place.geometry)
+    if place.bounds is None:
+        return None
+    west, south, east, north = place.bounds
+    return shapely.box(west, south, east if east > west else east + 360.0, north)
+
+
+@page(router, "/my", "my.html")
+def my_work(site: TheSite, user: CurrentUser) -> PageData:
+    """My runs, and the drafts of solutions that came of them."""
+    mine = [one for one in site.shelf.entries() if one.owner == user.id]
+    drafts = []
+    for entry in mine:
+        if entry.kind == "replication" and entry.state == "finished":
+            try:
+                record = site.records.get(str(site.shelf.record(entry.id)["solution"]["id"]))
+            except (LinkwaysError, KeyError, TypeError):
+                continue
+            drafts.append({"id": record.id, "title": record.title, "status": site.records.status(record.id)})
+    return {"user": user.name, "runs": [one.data() for one in mine], "drafts": drafts}
+
+
+@page(router, "/about", "about.html")
+def about(site: TheSite) -> PageData:
+    """About the data: built-in layers, vocabularies and the base map, each with source and licence."""
+    from linkways.catalogue import vocabularies
+    from linkways.spatial import builtin_sources
+
+    sources = []
+    for source in builtin_sources():
+        try:
+            source.path()
+            there = True
+        except LinkwaysError:
+            there = False
+        kept = ("name", "title", "kind", "licence", "source", "citation", "package")
+        sources.append({**{key: getattr(source, key) for key in kept}, "installed": there})
+    schemes = [
+        {"id": one.id, "title": one.title, "version": one.version, "publisher": one.publisher, "source": one.source,
+         "licence": one.licence, "codes": len(one.labels)}
+        for one in vocabularies().values()
+    ]  # fmt: skip
+    solutions = site.store.search("", statuses=["published"], limit=1000).hits
+    simulated = [
+        {"id": hit.id, "title": hit.title, "inputs": names}
+        for hit in solutions
+        if (names := simulated_inputs(site.records.get(hit.id).study))
+    ]
+    base = {"there": (ASSETS / "basemap" / "land.json").is_file(), "source": "Natural Earth, public domain"}
+    return {"sources": sources, "vocabularies": schemes, "simulated": simulated, "basemap": base}
+
+
+@page(router, "/api", "api.html")
+def api() -> PageData:
+    """What programs can ask of this server."""
+    return {
+        "links": [
+            {"href": "/openapi.json", "title": "OpenAPI description of every address"},
+            {"href": "/ogc", "title": "OGC API: solutions and run layers as features, methods as processes"},
+            {"href": "/ogc/processes", "title": "OGC API Processes: every method by its declaration"},
+            {"href": "/ogc/collections", "title": "OGC API Features: the solutions, and the layers of runs"},
+            {"href": "/index.json", "title": "Search of solutions as JSON; every other page likewise"},
+        ]
+    }

@@ -1,0 +1,153 @@
+// Drawing changes on a run's map; each becomes an entry of the list that is sent.
+import { absolute, element, fit, getJson, loaded, makeMap, ready, union } from "./map.js";
+
+const form = document.getElementById("what-if");
+const [kind, input, value, corners] = ["kind", "input", "value", "coordinates"].map((id) => document.getElementById(id));
+const say = document.getElementById("draw-say");
+const buttons = Object.fromEntries(["draw", "finish", "undo", "add"].map((id) => [id, document.getElementById(id)]));
+const map = makeMap(document.getElementById("draw-map"));
+const run = form.dataset.run;
+let points = [];
+const changes = [];
+const option = () => kind.selectedOptions[0];
+const shapeOf = () => option().dataset.shape;
+
+const [told] = await Promise.all([getJson(`/runs/${run}/layers.json`), loaded(map)]);
+const main = told.maps[0]?.layers ?? told.layers.slice(0, 1).map((one) => one.name);
+for (const layer of told.layers.filter((one) => main.includes(one.name))) {
+  if (layer.kind === "raster") {
+    map.addSource(layer.name, { type: "raster", tiles: [absolute(layer.tiles)], tileSize: 256 });
+    map.addLayer({ id: layer.name, type: "raster", source: layer.name, paint: { "raster-opacity": 0.75, "raster-resampling": "nearest", "raster-fade-duration": 0 } });
+  } else {
+    map.addSource(layer.name, { type: "geojson", data: absolute(layer.features) });
+    map.addLayer({ id: layer.name, type: "line", source: layer.name, paint: { "line-color": "#444", "line-width": 1 } });
+  }
+}
+const empty = { type: "FeatureCollection", features: [] };
+for (const [name, colour] of [["changes", "#0072B2"], ["drawn", "#D55E00"]]) {
+  map.addSource(name, { type: "geojson", data: empty });
+  map.addLayer({ id: `${name} fill`, type: "fill", source: name, filter: ["==", ["geometry-type"], "Polygon"], paint: { "fill-color": colour, "fill-opacity": 0.25 } });
+  map.addLayer({ id: `${name} casing`, type: "line", source: name, filter: ["!=", ["geometry-type"], "Point"], paint: { "line-color": "#fff", "line-width": 7 } });
+  map.addLayer({ id: `${name} line`, type: "line", source: name, filter: ["!=", ["geometry-type"], "Point"], paint: { "line-color": colour, "line-width": 3 } });
+  map.addLayer({ id: `${name} point`, type: "circle", source: name, filter: ["==", ["geometry-type"], "Point"], paint: { "circle-color": colour, "circle-radius": 5, "circle-stroke-color": "#fff", "circle-stroke-width": 1.5 } });
+}
+fit(map, union(told.layers.map((one) => one.bounds)), 20);
+
+function geometry() {
+  const places = read();
+  if (shapeOf() === "line") return places.length > 1 ? { type: "LineString", coordinates: places } : null;
+  return places.length > 2 ? { type: "Polygon", coordinates: [[...places, places[0]]] } : null;
+}
+function read() {
+  return corners.value.split(";").map((pair) => pair.trim().split(/[\s,]+/).map(Number)).filter((pair) => pair.length === 2 && pair.every(Number.isFinite));
+}
+function redraw() {
+  if (shapeOf() === "feature") return;
+  const shape = geometry();
+  const features = read().map((place) => ({ type: "Feature", properties: {}, geometry: { type: "Point", coordinates: place } }));
+  if (shape) features.push({ type: "Feature", properties: {}, geometry: shape });
+  map.getSource("drawn").setData({ type: "FeatureCollection", features });
+}
+function put() {
+  corners.value = points.map((place) => place.map((x) => x.toFixed(5)).join(" ")).join("; ");
+  redraw();
+  buttons.undo.hidden = !points.length;
+  buttons.finish.hidden = points.length < (shapeOf() === "line" ? 2 : 3);
+}
+function clear() {
+  points = [];
+  corners.value = "";
+  map.getSource("drawn").setData(empty);
+  buttons.undo.hidden = buttons.finish.hidden = true;
+}
+const drawing = () => buttons.draw.getAttribute("aria-pressed") === "true";
+function setDrawing(on) {
+  buttons.draw.setAttribute("aria-pressed", String(on));
+  map.getCanvas().style.cursor = on ? "crosshair" : "";
+  const what = { line: "Click corner after corner; then finish the shape.", polygon: "Click the corners of the area; then finish the shape.", feature: "Click what is removed." };
+  say.textContent = on ? what[shapeOf()] : "";
+}
+
+async function setKind() {
+  const targets = JSON.parse(option().dataset.inputs);
+  input.replaceChildren(...targets.map((name) => element("option", { value: name }, name)));
+  document.getElementById("value-field").hidden = ["fence", "protect", "remove"].includes(kind.value);
+  if (kind.value === "road") value.value = "100";
+  if (kind.value === "crossing") value.value = "1";
+  setClasses();
+  clear();
+  buttons.draw.textContent = shapeOf() === "feature" ? "Choose on the map" : "Draw on the map";
+  setDrawing(false);
+  if (map.getLayer("choices")) map.removeLayer("choices");
+  if (map.getSource("choices")) map.removeSource("choices");
+  if (shapeOf() === "feature") {
+    map.addSource("choices", { type: "geojson", data: absolute(`/runs/${run}/inputs/${input.value}.geojson`) });
+    map.addLayer({ id: "choices", type: "circle", source: "choices", paint: { "circle-color": "#111", "circle-radius": 6, "circle-stroke-color": "#fff", "circle-stroke-width": 2 } });
+  }
+}
+function setClasses() {
+  const classes = JSON.parse(option().dataset.classes)[input.value] ?? [];
+  document.getElementById("classes").replaceChildren(...classes.map((one) => element("option", { value: one.value }, one.label)));
+  if (kind.value === "restore" && classes.length) value.value = String(classes[0].value);
+  document.getElementById("value-doc").textContent = classes.length && kind.value === "restore"
+    ? `What the land becomes: ${classes.map((one) => `${one.value} ${one.label}`).join(", ")}`
+    : "The resistance of a road or crossing, or the value that land becomes.";
+}
+
+kind.addEventListener("change", setKind);
+input.addEventListener("change", setClasses);
+corners.addEventListener("input", redraw);
+buttons.draw.addEventListener("click", () => setDrawing(!drawing()));
+buttons.undo.addEventListener("click", () => { points.pop(); put(); });
+buttons.finish.addEventListener("click", () => { setDrawing(false); add(); });
+buttons.add.addEventListener("click", add);
+map.on("click", (event) => {
+  if (!drawing()) return;
+  if (shapeOf() === "feature") {
+    const near = [[event.point.x - 6, event.point.y - 6], [event.point.x + 6, event.point.y + 6]];
+    const found = map.queryRenderedFeatures(near, { layers: ["choices"] });
+    if (found.length) {
+      const rows = new Set(corners.value.split(",").map((x) => x.trim()).filter(Boolean));
+      rows.add(String(found[0].properties._row));
+      corners.value = [...rows].join(", ");
+      say.textContent = `${rows.size} chosen.`;
+    }
+    return;
+  }
+  points.push([event.lngLat.lng, event.lngLat.lat]);
+  put();
+});
+
+function add() {
+  const change = { kind: kind.value, input: input.value };
+  if (shapeOf() === "feature") {
+    change.rows = corners.value.split(",").map((x) => x.trim()).filter(Boolean).map(Number);
+    if (!change.rows.length) return void (say.textContent = "Choose what is removed first.");
+  } else {
+    change.geometry = geometry();
+    if (!change.geometry) return void (say.textContent = "Draw the shape first, or write its corners.");
+    if (!["fence", "protect"].includes(kind.value)) change.value = Number(value.value);
+  }
+  changes.push(change);
+  clear();
+  list();
+}
+function list() {
+  const box = document.getElementById("changes");
+  box.replaceChildren(...changes.map((one, n) => {
+    const text = one.rows ? `${one.kind}: ${one.rows.join(", ")} of ${one.input}` : `${one.kind}${one.value === undefined ? "" : ` (${one.value})`} on ${one.input}`;
+    const gone = element("button", { type: "button", className: "quiet small" }, "Remove");
+    gone.setAttribute("aria-label", `Remove ${text}`);
+    gone.addEventListener("click", () => { changes.splice(n, 1); list(); });
+    return element("li", {}, text, gone);
+  }));
+  if (!changes.length) box.append(element("li", { className: "small" }, "None added yet."));
+  document.getElementById("edits").value = changes.length ? JSON.stringify(changes) : "";
+  const features = changes.filter((one) => one.geometry).map((one) => ({ type: "Feature", properties: {}, geometry: one.geometry }));
+  map.getSource("changes").setData({ type: "FeatureCollection", features });
+}
+form.addEventListener("submit", () => {
+  if (corners.value.trim()) add();
+});
+await setKind();
+ready(map);

@@ -1,0 +1,248 @@
+"""The application in a real browser: found, read, replicated, watched, changed, compared; and usable by all."""
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from linkways.web.pages import ASSETS
+
+playwright = pytest.importorskip("playwright.sync_api", reason="the browser test needs the package playwright")
+
+CHROMIUM = next(
+    (path for name in ("chromium", "chromium-browser", "google-chrome", "chrome") if (path := shutil.which(name))), None
+)
+AXE = Path(__file__).parent / "third_party" / "axe.min.js"
+pytestmark = [
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium or Chrome on the PATH to open the pages with"),
+    pytest.mark.skipif(not (ASSETS / "maplibre-gl.mjs").is_file(), reason="scripts/web-assets has not been run"),
+]
+OPTIONS = [
+    "--headless", "--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--disable-quic",
+    "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+SERVE = """
+import sys, uvicorn
+from pathlib import Path
+from linkways.web import Settings, create_app
+uvicorn.run(create_app(Settings(Path(sys.argv[1]), steps_at_once=1)), port=int(sys.argv[2]), log_level="warning")
+"""
+SHOTS = os.environ.get("LINKWAYS_SCREENSHOTS")
+"""A folder for screenshots, to be looked at."""
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory, catalogue: Path, ran: tuple[Path, str]) -> Iterator[str]:
+    """A server with one worker and one finished run."""
+    runs = tmp_path_factory.mktemp("browser") / "runs"
+    shutil.copytree(ran[0], runs)
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port = one.getsockname()[1]
+    process = subprocess.Popen([sys.executable, "-c", SERVE, str(runs), str(port)])
+    base = f"http://127.0.0.1:{port}"
+    for _ in range(300):
+        try:
+            urllib.request.urlopen(base, timeout=5).close()
+            break
+        except OSError:
+            time.sleep(0.1)
+    yield base
+    process.terminate()
+    process.wait(timeout=20)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as started:
+        opened = started.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def page(browser: Any, address: str) -> Iterator[Any]:
+    """A page that remembers what it asked for and complained of; any complaint fails the test."""
+    context = browser.new_context(base_url=address, viewport={"width": 1280, "height": 900})
+    opened = context.new_page()
+    opened.set_default_timeout(40_000)
+    complaints: list[str] = []
+    outside: list[str] = []
+    opened.on("request", lambda r: None if r.url.startswith((address, "blob:", "data:")) else outside.append(r.url))
+    opened.on("console", lambda m: complaints.append(m.text) if m.type in ("error", "warning") else None)
+    opened.on("pageerror", lambda error: complaints.append(str(error)))
+    yield opened
+    context.close()
+    told = [
+        one for one in complaints if "GPU stall" not in one and "GL Driver" not in one and "net::ERR_ABORTED" not in one
+    ]
+    assert told == []
+    assert outside == []
+
+
+def settle(page: Any, selector: str) -> None:
+    """Wait until a map has drawn everything; it says so itself."""
+    page.wait_for_selector(f"{selector}[data-idle]")
+
+
+def shoot(page: Any, name: str, *, full: bool = False) -> None:
+    if SHOTS:
+        page.screenshot(path=Path(SHOTS) / f"{name}.png", full_page=full)
+
+
+def accessible(page: Any) -> None:
+    """No violation of WCAG 2 A and AA that axe finds."""
+    if not AXE.is_file():
+        return
+    page.evaluate(AXE.read_text(encoding="utf-8") + ";0")
+    found = page.evaluate(
+        "async () => (await axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa']})).violations"
+        ".map(v => [v.id, v.nodes.map(n => n.html.slice(0, 160))])"
+    )
+    assert found == []
+
+
+def test_find_read_replicate_watch_see_change_and_compare(page: Any) -> None:
+    # find
+    page.goto("/")
+    settle(page, "#explorer")
+    shoot(page, "01-start")
+    page.get_by_label("Search", exact=True).fill("core areas of some hills")
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile(r"q=core"))
+    settle(page, "#explorer")
+    shoot(page, "02-search")
+    # read
+    page.get_by_role("link", name="Core areas of some hills").first.click()
+    settle(page, "#place")
+    assert page.get_by_role("heading", level=1).inner_text() == "Core areas of some hills"
+    shoot(page, "03-solution", full=True)
+    # replicate, with a box drawn on the map and a setting of one's own
+    page.get_by_role("button", name="Replicate with your own data").click()
+    settle(page, "#box-map")
+    before = page.get_by_label("Box over the built-in layers").input_value()
+    page.get_by_role("button", name="Draw a box").click()
+    page.locator("#box-map").scroll_into_view_if_needed()
+    area = page.locator("#box-map").bounding_box()
+    page.mouse.move(area["x"] + area["width"] * 0.3, area["y"] + area["height"] * 0.2)
+    page.mouse.down()
+    page.mouse.move(area["x"] + area["width"] * 0.7, area["y"] + area["height"] * 0.8, steps=4)
+    page.mouse.up()
+    after = page.get_by_label("Box over the built-in layers").input_value()
+    assert after != before
+    west, south, east, north = (float(side) for side in after.split(","))
+    assert -87 < west < east < -86
+    assert 14 < south < north < 15
+    page.get_by_label("Place in words").fill("A smaller box")
+    page.locator("[name='cores.min_area_km2']").fill("5")
+    shoot(page, "04-setup", full=True)
+    page.get_by_role("button", name="Check these inputs and settings").click()
+    page.wait_for_url(re.compile("#check"))
+    assert "The checks found no mistakes." in page.locator("#check").inner_text()
+    page.locator("#check button").click()
+    # watch
+    page.wait_for_selector("#watch, #h-prov")
+    shoot(page, "05-running")
+    page.wait_for_selector("#h-prov, .problem", timeout=90_000)
+    assert page.locator(".problem").all_inner_texts() == []
+    baseline = page.url.split("#")[0]
+    # see
+    settle(page, ".run-map .map")
+    panel = page.locator(".run-map .panel")
+    assert panel.locator("input[type=checkbox]:checked").count() == 2
+    page.wait_for_timeout(300)
+    canvas = page.locator(".run-map canvas").bounding_box()
+    page.mouse.move(canvas["x"] + canvas["width"] / 2, canvas["y"] + canvas["height"] / 2)
+    playwright.expect(page.locator(".run-map .reading")).to_have_text(re.compile("Resistance: [0-9]"), timeout=10_000)
+    shoot(page, "06-run", full=True)
+    # change: a road drawn across
+    page.get_by_role("link", name="What if").click()
+    settle(page, "#draw-map")
+    page.get_by_label("Resistance, class or value").fill("500")
+    page.get_by_role("button", name="Draw on the map").click()
+    area = page.locator("#draw-map").bounding_box()
+    for x, y in ((0.5, 0.25), (0.52, 0.5), (0.5, 0.75)):
+        page.mouse.click(area["x"] + area["width"] * x, area["y"] + area["height"] * y)
+        page.wait_for_timeout(350)
+    shoot(page, "07-draw", full=True)
+    page.get_by_role("button", name="Finish the shape").click()
+    assert "road (500) on resistance" in page.locator("#changes").inner_text()
+    page.get_by_role("button", name="Run the scenario").click()
+    page.wait_for_selector("#h-prov", timeout=90_000)
+    assert page.url != baseline
+    # compare
+    page.get_by_role("link", name="Compare the two").click()
+    settle(page, "#difference .map")
+    page.wait_for_timeout(300)
+    shoot(page, "08-compare", full=True)
+    painted = page.evaluate(
+        """() => {
+          const map = document.querySelector('#difference .map').linkwaysMap, canvas = map.getCanvas();
+          const copy = document.createElement('canvas');
+          [copy.width, copy.height] = [canvas.width, canvas.height];
+          const context = copy.getContext('2d');
+          context.drawImage(canvas, 0, 0);
+          const data = context.getImageData(0, 0, copy.width, copy.height).data;
+          let purple = 0;
+          for (let n = 0; n < data.length; n += 4) if (data[n + 2] > data[n + 1] + 40) purple++;
+          return purple / (data.length / 4);
+        }"""
+    )
+    # the road's cells, and hardly more, rise
+    assert 0.001 < painted < 0.4
+    text = page.locator("main").inner_text()
+    assert "change of the sum over all cells" in text
+    assert "scenario_barriers" in text
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/solutions/tiny-hills", "/methods/corridors.cores", "/about", "/compare", "RUN", "WHAT-IF"]
+)
+def test_pages_pass_axe_and_are_not_wider_than_a_phone(page: Any, path: str, ran: tuple[Path, str]) -> None:
+    path = {"RUN": f"/runs/{ran[1]}", "WHAT-IF": f"/runs/{ran[1]}/what-if"}.get(path, path)
+    page.goto(path)
+    if page.locator(".map").count():
+        settle(page, ".map")
+    accessible(page)
+    page.set_viewport_size({"width": 360, "height": 780})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    shoot(page, "phone" + path.replace("/", "-"), full=True)
+
+
+def test_the_keyboard_reaches_the_content_first_and_shows_where_it_is(page: Any) -> None:
+    page.goto("/methods")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Skip to the content"
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "content"
+    page.keyboard.press("Tab")
+    assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") != "none"
+
+
+def test_without_scripts_a_run_can_be_begun_and_its_numbers_read(
+    browser: Any, address: str, ran: tuple[Path, str]
+) -> None:
+    context = browser.new_context(base_url=address, java_script_enabled=False)
+    page = context.new_page()
+    page.goto("/?q=hills")
+    page.get_by_role("link", name="Core areas of some hills").first.click()
+    page.get_by_role("button", name="Replicate with your own data").click()
+    assert "The checks found no mistakes." in page.locator("#check").inner_text()
+    page.goto(f"/runs/{ran[1]}")
+    assert "change.total_percent" in page.locator("main").inner_text()
+    context.close()
+
+
+def test_the_report_runs_nothing_and_is_whole(page: Any, ran: tuple[Path, str]) -> None:
+    page.goto(f"/runs/{ran[1]}/report")
+    assert page.locator("h1").inner_text()
+    assert page.evaluate("[...document.images].every(i => i.complete && i.naturalWidth > 0)")
