@@ -124,6 +124,8 @@ def _room(room: str) -> click.Group:
     if room == "corridors":
         group.add_command(circuitscape)
         group.add_command(omniscape)
+    if room == "planning":
+        group.add_command(marxan)
     return group
 
 
@@ -156,6 +158,18 @@ def omniscape(config: Path, estimate: bool) -> None:
     with _resumable(Path(f".{config.name}.partial"), "omniscape"), _progress_bar("omniscape"):
         written = run_omniscape(config)
     for file in written:
+        click.echo(file)
+
+
+@click.command("marxan")
+@click.argument("config", type=click.Path(path_type=Path))
+@click.option("--gap-percent", type=click.FloatRange(min=0), default=0.0, show_default=True, help="Good enough [%].")
+@click.option("--time-limit-s", type=click.FloatRange(min=1), default=300.0, show_default=True, help="Time [s].")
+def marxan(config: Path, gap_percent: float, time_limit_s: float) -> None:
+    """Solve a Marxan input folder (INPUT.DAT) exactly and write the output files Marxan would."""
+    from linkways.planning.marxan import run_marxan
+
+    for file in run_marxan(config, gap_percent=gap_percent, time_limit_s=time_limit_s):
         click.echo(file)
 
 

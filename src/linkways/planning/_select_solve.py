@@ -1,0 +1,199 @@
+"""Plans, portfolios of plans, and which demands clash where there is no plan."""
+
+import time
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import scipy.sparse as sp
+
+from linkways.errors import LinkwaysError
+from linkways.planning._problem import Problem, named
+from linkways.planning._select_program import Program, duality_bound, program_of, solve
+
+__all__ = ["Plan", "Portfolio", "Spread", "best_plan", "plans_near"]
+
+ID = "planning.select"
+CERTAIN = 1e-6
+"""A gap below is within the solver's tolerances, and called none."""
+HALF = 0.5
+
+Spread = Literal["none", "gap", "shuffle", "extra"]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A selection, its objective computed anew, and what no selection can better."""
+
+    x: np.ndarray
+    value: float
+    bound: float
+    relaxed: float
+    """The weaker bound by weak duality, computed from the problem's arrays."""
+
+    @property
+    def gap(self) -> float:
+        """What is left between objective and bound, as a share of the objective; 0 is a proven best plan."""
+        left = abs(self.value - self.bound) / max(abs(self.value), abs(self.bound), 1e-12)
+        return 0.0 if left <= CERTAIN else left
+
+
+def best_plan(problem: Problem, time_limit_s: float, gap: float) -> Plan:
+    """The best selection within the gap, by HiGHS.
+
+    Raises LinkwaysError where there is none, naming a smallest set of demands that clash, or where none was found in
+    time.
+    """
+    program = program_of(problem)
+    found = solve(program, time_limit_s, gap)
+    if found.x is None:
+        if found.infeasible:
+            _refuse_clash(program, problem, time_limit_s)
+        raise LinkwaysError(
+            f"{ID}: no plan was found within {found.seconds:.0f} s; raise time_limit_s or gap_percent, or use fewer "
+            "units"
+        )
+    return _plan(problem, program, found.x, found.bound, time_limit_s)
+
+
+def _plan(problem: Problem, program: Program, v: np.ndarray, bound: float, time_limit_s: float) -> Plan:
+    x, sign = v[: problem.n], -1.0 if problem.maximised else 1.0
+    value = problem.value(x)
+    relaxed = duality_bound(program, time_limit_s)
+    best = max(bound, relaxed)
+    size = float(np.abs(program.cost[program.cost != 0]).mean()) if program.cost.any() else 1.0
+    # proven to the solver's tolerances only
+    if best > sign * value - 2 * CERTAIN * size:
+        best = sign * value
+    return Plan(x, value, sign * best + 0.0, sign * min(relaxed, sign * value) + 0.0)
+
+
+# --- clashes ---------------------------------------------------------------------------------------------------
+
+
+def _refuse_clash(program: Program, problem: Problem, time_limit_s: float) -> None:
+    clash = clashing(program, problem, time_limit_s)
+    raise LinkwaysError(
+        f"{ID}: no selection meets all demands; these clash, and without any one of them the others can be met: "
+        f"{named(clash, 12)}; ease one of them"
+    )
+
+
+def clashing(program: Program, problem: Problem, time_limit_s: float) -> list[str]:
+    """A smallest set of demands that cannot be met together: none of it can be left out (deletion filter).
+
+    Chinneck JW, Dravnieks EW (1991) Locating minimal infeasible constraint sets in linear programs. ORSA Journal on
+    Computing 3:157-168. Each demand in turn is left out; where no plan appears, it stays out. Where even shares of
+    units cannot meet the demands, the filter works on shares, which is fast.
+    """
+    begun, bare = time.perf_counter(), replace(program, cost=np.zeros_like(program.cost))
+    shares = replace(bare, whole=np.zeros_like(bare.whole))
+    if solve(shares, time_limit_s, 0.0).infeasible:
+        bare = shares
+    rows = len(program.demands)
+    locks = {rows: problem.locked_in, rows + 1: problem.locked_out}
+    names = [*program.demands, f"{int(locks[rows].sum())} units locked in"]
+    names.append(f"{int(locks[rows + 1].sum())} units locked out")
+    candidates = [*range(rows), *(k for k, lock in locks.items() if lock.any())]
+    dropped: set[int] = set()
+    for one in candidates:
+        left = max(time_limit_s - (time.perf_counter() - begun), 0.1)
+        trial = _open(bare, problem, dropped | {one}, rows)
+        if solve(trial, left, 0.0).infeasible:
+            dropped.add(one)
+    return [names[k] for k in candidates if k not in dropped]
+
+
+def _open(program: Program, problem: Problem, dropped: set[int], rows: int) -> Program:
+    """The program without the dropped demands, units locked in and out among them (numbers rows and rows + 1)."""
+    below, above = program.below.copy(), program.above.copy()
+    if rows in dropped:
+        below[: problem.n] = 0.0
+    if rows + 1 in dropped:
+        above[np.flatnonzero(problem.locked_out)] = problem.most_share
+    return replace(program.without({d for d in dropped if d < rows}), below=below, above=above)
+
+
+# --- portfolios ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Portfolio:
+    """How further plans are looked for."""
+
+    kind: Spread
+    number: int
+    gap: float
+    """Plans of the kinds gap and shuffle are at most so much worse than the best, as a share."""
+    seed: int
+
+
+def plans_near(problem: Problem, best: Plan, wanted: Portfolio, time_limit_s: float, gap: float) -> list[Plan]:
+    """The best plan and further ones, all different, best first; fewer than asked for where there are no more.
+
+    - gap: each further plan lies within the gap of the best and differs as much as can be from those before.
+    - shuffle: units are shuffled and costs changed by at random up to the gap before the problem is solved again; kept
+      are different plans that lie within the gap at the true costs.
+    - extra: the next best plans, however much worse.
+    """
+    if wanted.kind == "none" or wanted.number <= 1:
+        return [best]
+    if problem.decision != "binary":
+        raise LinkwaysError(f"{ID}: portfolios need whole units; set decision to binary")
+    further = _shuffled if wanted.kind == "shuffle" else _cut_off
+    plans = further(problem, best, wanted, time_limit_s, gap)
+    return sorted(plans, key=lambda p: -p.value if problem.maximised else p.value)
+
+
+def _cut_off(problem: Problem, best: Plan, wanted: Portfolio, time_limit_s: float, gap: float) -> list[Plan]:
+    """One plan after another, those before cut off (at least one unit differs)."""
+    program, plans = program_of(problem), [best]
+    if wanted.kind == "gap":
+        sign = -1.0 if problem.maximised else 1.0
+        limit = sign * best.value + wanted.gap * abs(best.value) + 1e-9 * max(1.0, abs(best.value))
+        size = float(np.abs(program.cost).max()) or 1.0
+        row = sp.csr_array(program.cost[None, :] / size)
+        program = program.with_rows(row, np.array([-np.inf]), np.array([limit / size]))
+    while len(plans) < wanted.number:
+        side = 1.0 - 2.0 * plans[-1].x  # distance to a plan: sum of side x + sum of the plan's own x
+        own = float(plans[-1].x.sum())
+        program = program.with_rows(sp.csr_array(side[None, :]), np.array([1.0 - own]), np.array([np.inf]))
+        aim = program
+        if wanted.kind == "gap":
+            cost = np.zeros_like(program.cost)
+            cost[: problem.n] = -np.sum([1.0 - 2.0 * p.x for p in plans], axis=0)
+            aim = replace(program, cost=cost)
+        found = solve(aim, time_limit_s, gap)
+        if found.x is None:
+            break
+        x = found.x[: problem.n]
+        plans.append(Plan(x, problem.value(x), best.bound, best.relaxed))
+    return plans
+
+
+def _shuffled(problem: Problem, best: Plan, wanted: Portfolio, time_limit_s: float, gap: float) -> list[Plan]:
+    random, program, plans = np.random.default_rng(wanted.seed), program_of(problem), [best]
+    sign = -1.0 if problem.maximised else 1.0
+    limit = sign * best.value + wanted.gap * abs(best.value) + 1e-9 * max(1.0, abs(best.value))
+    for _ in range(10 * wanted.number):
+        order = random.permutation(len(program.cost))
+        mixed = replace(
+            program,
+            cost=(program.cost * random.uniform(1.0, 1.0 + wanted.gap, len(order)))[order],
+            matrix=program.matrix[:, order].tocsr(),
+            below=program.below[order],
+            above=program.above[order],
+            whole=program.whole[order],
+        )
+        found = solve(mixed, time_limit_s, max(gap, wanted.gap / 2))
+        if found.x is None:
+            continue
+        back = np.empty_like(found.x)
+        back[order] = found.x
+        x = back[: problem.n]
+        new = all(np.abs(x - p.x).max() > HALF for p in plans)
+        if new and sign * problem.value(x) <= limit:
+            plans.append(Plan(x, problem.value(x), best.bound, best.relaxed))
+        if len(plans) == wanted.number:
+            break
+    return plans
