@@ -125,8 +125,8 @@ def test_files_that_are_missing_are_named(tmp_path):
 
 
 def test_the_command_solves_a_folder_and_names_what_it_wrote(tmp_path, capsys):
-    with pytest.raises(SystemExit, match="^0$"):
+    with pytest.raises(SystemExit, match=r"^0$"):
         main(["planning", "marxan", str(folder(tmp_path))])
     assert str(tmp_path / "output" / "toy_best.csv") in capsys.readouterr().out
-    with pytest.raises(SystemExit, match="^2$"):
+    with pytest.raises(SystemExit, match=r"^2$"):
         main(["planning", "marxan", str(tmp_path / "none.dat")])
