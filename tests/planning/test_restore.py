@@ -399,6 +399,20 @@ def test_parcels_are_restored_whole_at_their_price(kind, budget, unit):
     assert found.cost == sum(price[PARCELS["owner"][p]] for p in found.chosen["parcel"])
 
 
+def test_invalid_parcels_are_made_valid_and_told():
+    whole = box(0, 0, 3, 5)
+    # the same ground, its outline run through twice
+    ring = list(whole.exterior.coords)
+    twice = shapely.Polygon([*ring, *ring[1:]])
+    assert not twice.is_valid
+    plain = restore(raster(CORES), parcels=layer(["one"], [whole]), budget=15)
+    with recording() as notes:
+        found = restore(raster(CORES), parcels=layer(["one"], [twice]), budget=15)
+    assert "1 invalid parcels made valid, first index 0" in notes[0]
+    assert found.chosen["units"].tolist() == plain.chosen["units"].tolist() != []
+    assert found.value_after == plain.value_after > found.value_before
+
+
 def test_parcels_that_overlap_are_told_and_each_unit_goes_with_the_last():
     both = layer(["first", "second"], [box(0, 0, 3, 5), box(1, 0, 3, 5)])
     with recording() as notes:

@@ -363,8 +363,21 @@ def options_of_parcels(
     return options, np.tile(held, kinds)
 
 
+def _made_valid(parcels: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+    """The parcels with invalid outlines made valid, which is told."""
+    import shapely
+
+    outlines = parcels.geometry.to_numpy()
+    wrong = ~shapely.is_valid(outlines)
+    if not wrong.any():
+        return parcels
+    note(f"{ID}: {int(wrong.sum())} invalid parcels made valid, first index {parcels.index[wrong][0]}")
+    return parcels.set_geometry(shapely.make_valid(outlines, method="structure", keep_collapsed=False))
+
+
 def _parcel_of_units(blocks: Blocks, parcels: gpd.GeoDataFrame) -> np.ndarray:
     """The parcel that holds each unit's centre, -1 where none does; the last where several do, with a note."""
+    parcels = _made_valid(parcels)
     last = feature_of_cell(parcels, blocks.raster).ravel()[blocks.inside]
     first = feature_of_cell(parcels.iloc[::-1], blocks.raster).ravel()[blocks.inside]
     first = np.where(first >= 0, len(parcels) - 1 - first, -1)
