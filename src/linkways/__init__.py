@@ -14,7 +14,19 @@ from typing import TYPE_CHECKING
 from linkways.errors import LinkwaysError
 
 if TYPE_CHECKING:
-    from linkways import catalogue, corridors, movement, networks, planning, policy, rivers, spatial, studies
+    from linkways import (
+        catalogue,
+        corridors,
+        movement,
+        networks,
+        planning,
+        policy,
+        populations,
+        rivers,
+        seas,
+        spatial,
+        studies,
+    )
 
 __version__ = "0.1.0"
 __all__ = [
@@ -26,7 +38,9 @@ __all__ = [
     "networks",
     "planning",
     "policy",
+    "populations",
     "rivers",
+    "seas",
     "spatial",
     "studies",
 ]

@@ -1,0 +1,3 @@
+"""Seas: larvae on the currents, who feeds whom, and reserves that seed each other."""
+
+__all__: list[str] = []
