@@ -34,6 +34,7 @@ _WANTED = {
     "raster": ("DataArray", "an xarray.DataArray; linkways.spatial.read_raster reads one from a file"),
     "vector": ("GeoDataFrame", "a geopandas.GeoDataFrame; linkways.spatial.read_vectors reads one from a file"),
     "table": ("DataFrame", "a pandas.DataFrame; linkways.spatial.read_table reads one from a file"),
+    "field": ("Dataset", "an xarray.Dataset; linkways.spatial.read_field reads one from a file"),
 }
 
 
@@ -46,6 +47,10 @@ def check_input(id: str, name: str, item: Input, value: Any) -> None:
         _check_raster(id, name, item.spec, value)  # type: ignore[arg-type]
     elif item.kind == "vector":
         _check_vector(id, name, item.spec, value)  # type: ignore[arg-type]
+    for variable in getattr(item.spec, "variables", ()):
+        if variable not in value.variables:
+            found = [str(one) for one in value.data_vars]
+            raise LinkwaysError(f"{id}: input {name} has no variable '{variable}'{nearest(variable, found)}")
     columns = getattr(item.spec, "columns", ())
     for column in columns:
         if column not in value.columns:

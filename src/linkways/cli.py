@@ -312,6 +312,8 @@ def _read(
     if item.kind == "raster":
         classes = bool(getattr(item.spec, "classes", False))
         return spatial.read_raster(path, crs=crs, bounds=bounds, classes=classes)
+    if item.kind == "field":
+        return spatial.read_field(path)
     # the rows of a layer are a table with geometry
     if item.kind == "vector" or layer is not None or spatial.holds_features(path):
         return spatial.read_vectors(path, crs=crs, layer=layer)
@@ -369,6 +371,8 @@ def _write_parts(declared: Method, result: Any, folder: Path, *, gpkg: bool) -> 
             spatial.write_vectors(part, f"{stem}.{'gpkg' if gpkg else 'parquet'}")
         elif kind == "DataFrame":
             spatial.write_table(part, f"{stem}.csv")
+        elif kind == "Dataset":
+            spatial.write_field(part, f"{stem}.nc")
         elif kind == "Figure":
             part.savefig(f"{stem}.png", dpi=150)
         elif kind == "str":

@@ -1,9 +1,9 @@
 """How a method declares itself, and the registry of all methods.
 
 A method is a typed Python function. Its annotations carry the declaration: inputs are annotated with `Raster`,
-`Vector` or `Table`, parameters with `Param`, the parts of the result with `Layer`, `TableOf`, `Indicator`,
-`Figure` or `Document`. From this one declaration come the checked function, the command line, the study step,
-the JSON Schema and the reference page.
+`Vector`, `Table` or `Field`, parameters with `Param`, the parts of the result with `Layer`, `TableOf`, `FieldOf`,
+`Indicator`, `Figure` or `Document`. From this one declaration come the checked function, the command line, the study
+step, the JSON Schema and the reference page.
 
 Methods are written without ``from __future__ import annotations``: the declaration reads the annotations as they
 are, and quoted names inside ``Annotated`` keep heavy packages out of the import.
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Document",
+    "Field",
+    "FieldOf",
     "Figure",
     "Indicator",
     "Input",
@@ -109,6 +111,16 @@ class Table:
 
 
 @dataclass(frozen=True)
+class Field:
+    """An input field over time (currents, winds): an `xarray.Dataset`, read from NetCDF or Zarr as it is used."""
+
+    doc: str
+    variables: tuple[str, ...] = ()
+    """Variables that must be present."""
+    many: bool = False
+
+
+@dataclass(frozen=True)
 class Layer:
     """A map layer in the result: raster or features."""
 
@@ -120,6 +132,14 @@ class Layer:
 @dataclass(frozen=True)
 class TableOf:
     """A table in the result."""
+
+    doc: str
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class FieldOf:
+    """A field over time in the result: an `xarray.Dataset`, kept as NetCDF."""
 
     doc: str
     name: str = ""
@@ -160,12 +180,12 @@ class Input:
     """One declared input of a method."""
 
     name: str
-    spec: Raster | Vector | Table
+    spec: Raster | Vector | Table | Field
     required: bool
 
     @property
     def kind(self) -> str:
-        """``raster``, ``vector`` or ``table``."""
+        """``raster``, ``vector``, ``table`` or ``field``."""
         return type(self.spec).__name__.lower()
 
 
@@ -174,7 +194,7 @@ class Output:
     """One declared part of a method's result."""
 
     name: str
-    kind: Literal["layer", "table", "indicator", "figure", "document"]
+    kind: Literal["layer", "table", "field", "indicator", "figure", "document"]
     doc: str
     unit: str = ""
     suffix: str = ""
@@ -398,10 +418,12 @@ def _read_declaration(id: str, function: Callable[..., Any], references: tuple[s
         if isinstance(meta, Param):
             default = None if required else argument.default
             parameters.append(Parameter(argument.name, kind, meta, default, required))
-        elif isinstance(meta, (Raster, Vector, Table)):
+        elif isinstance(meta, (Raster, Vector, Table, Field)):
             inputs.append(Input(argument.name, meta, required))
         else:
-            raise TypeError(f"{id}: argument {argument.name} needs Raster, Vector, Table or Param in its annotation")
+            raise TypeError(
+                f"{id}: argument {argument.name} needs Raster, Vector, Table, Field or Param in its annotation"
+            )
     return Method(
         id=id,
         summary=summary,
@@ -423,9 +445,10 @@ def _annotated(id: str, name: str, annotation: Any) -> tuple[Any, Any]:
     return kind, meta
 
 
-_OUTPUT_KINDS: dict[type, Literal["layer", "table", "indicator", "figure", "document"]] = {
+_OUTPUT_KINDS: dict[type, Literal["layer", "table", "field", "indicator", "figure", "document"]] = {
     Layer: "layer",
     TableOf: "table",
+    FieldOf: "field",
     Indicator: "indicator",
     Figure: "figure",
     Document: "document",
@@ -462,7 +485,7 @@ def _input_data(item: Input) -> dict[str, Any]:
         "required": item.required,
         "many": spec.many,
     }
-    for extra in ("unit", "geometry", "columns", "positive", "classes"):
+    for extra in ("unit", "geometry", "columns", "variables", "positive", "classes"):
         if getattr(spec, extra, None):
             value = getattr(spec, extra)
             out[extra] = list(value) if isinstance(value, tuple) else value

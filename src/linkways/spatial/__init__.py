@@ -1,4 +1,4 @@
-"""Rasters, vectors and tables in and out; cell geometry, alignment, neutral landscapes and built-in data.
+"""Rasters, vectors, tables and fields over time in and out; cell geometry, alignment, landscapes, built-in data.
 
 Importing this room is light: the libraries it stands on are loaded by the functions that need them.
 """
@@ -8,6 +8,7 @@ from linkways.spatial.align import align, burn_lines, feature_of_cell, rasterize
 from linkways.spatial.basins import random_barriers, random_basin
 from linkways.spatial.blocks import block_values, computed_raster, is_deferred, row_blocks
 from linkways.spatial.cells import CellGeometry, cell_geometry, same_grid
+from linkways.spatial.fields import read_field, write_field
 from linkways.spatial.graphs import (
     HabitatGraph,
     conefor_graph,
@@ -69,6 +70,7 @@ __all__ = [
     "raster_like",
     "rasterize",
     "read_conefor",
+    "read_field",
     "read_graphml",
     "read_raster",
     "read_table",
@@ -78,6 +80,7 @@ __all__ = [
     "same_grid",
     "to_grid_crs",
     "write_conefor",
+    "write_field",
     "write_graphml",
     "write_raster",
     "write_table",

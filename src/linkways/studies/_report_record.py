@@ -223,6 +223,8 @@ def _origin(item: Mapping[str, Any]) -> str:
 
 def _size(item: Mapping[str, Any]) -> str:
     shape = [int(side) for side in item.get("shape") or [] if side is not None]
+    if item["kind"] == "field":
+        return " × ".join(number(side) for side in shape)
     if len(shape) != 2 or shape[0] < 0:
         return ""
     if item["kind"] == "raster":

@@ -132,9 +132,9 @@ def examine(study: Study) -> Examined:
 
 
 def output_kind(method: Method, output: Output) -> str | None:
-    """``raster``, ``vector``, ``table``, ``figure`` or ``number``; None for a layer whose annotation tells neither."""
+    """``raster``, ``vector``, ``table``, ``field``, ``figure`` or ``number``; None for a layer that may be either."""
     if output.kind != "layer":
-        return {"table": "table", "figure": "figure", "indicator": "number", "document": "document"}[output.kind]
+        return "number" if output.kind == "indicator" else output.kind
     text = _annotation_text(method, output)
     rasters, vectors = "DataArray" in text, "GeoDataFrame" in text
     return None if rasters == vectors else "raster" if rasters else "vector"

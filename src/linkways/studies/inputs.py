@@ -24,6 +24,7 @@ _KINDS_BY_ENDING = {
     "raster": (".tif", ".tiff", ".asc", ".vrt", ".img", ".nc", ".grd", ".bil", ".flt", ".jp2", ".hgt", ".dem"),
     "vector": (".gpkg", ".shp", ".geojson", ".json", ".fgb", ".kml", ".gml", ".geoparquet"),
     "table": (".csv", ".gz", ".txt", ".graphml"),
+    "field": (".zarr", ".nc4"),
 }
 _SHAPEFILE_PARTS = (".dbf", ".shx", ".prj", ".cpg")
 
@@ -33,12 +34,13 @@ class Header:
     """What can be known of an input without reading it.
 
     Attributes:
-        kind: ``raster``, ``vector`` or ``table``.
+        kind: ``raster``, ``vector``, ``table`` or ``field``.
         target: what to read: a path or an address; None for built-in data and inline rows.
         files: the local files whose content is the input's content.
         crs: its CRS in short, e.g. ``EPSG:3035``.
         bounds: (west, south, east, north) in that CRS.
-        shape: rows and columns of a raster or a table, features and fields of a vector layer; -1 where unknown.
+        shape: rows and columns of a raster or a table, features and fields of a vector layer; -1 where unknown;
+            the sizes of a field's dimensions.
         columns: fields of a vector layer or table, None where unknown.
         geometry: geometry type of a vector layer, None where unknown or mixed.
         grid: grid of a raster as read (window cut, not aligned).
@@ -82,10 +84,17 @@ def open_header(item: StudyInput, folder: Path, wanted: str | None = None) -> He
         header = _rows_header(item)
     else:
         target = _target(item, folder)
-        kind = item.kind or _kind_of(target) or wanted
+        # a NetCDF file holds rasters as well as fields
+        kind = item.kind or ("field" if wanted == "field" and target.endswith(".nc") else _kind_of(target)) or wanted
         if kind is None:
             raise LinkwaysError("the file ending does not tell what it holds; add 'kind: raster', 'vector' or 'table'")
-        header = {"raster": _raster_header, "vector": _vector_header, "table": _table_header}[kind](item, target)
+        openers = {
+            "raster": _raster_header,
+            "vector": _vector_header,
+            "table": _table_header,
+            "field": _field_header,
+        }
+        header = openers[kind](item, target)
     _check_options(item, header)
     return replace(
         header,
@@ -96,11 +105,11 @@ def open_header(item: StudyInput, folder: Path, wanted: str | None = None) -> He
 
 
 def read_input(item: StudyInput, header: Header, downloads: Path) -> Any:
-    """Read the input whole: a DataArray named like the input, a GeoDataFrame or a DataFrame.
+    """Read the input whole: a DataArray named like the input, a GeoDataFrame or a DataFrame; a field is read as used.
 
     Files behind an address are fetched into ``downloads`` unless they are rasters, which are read in place.
     """
-    from linkways.spatial import builtin, read_raster, read_table, read_vectors
+    from linkways.spatial import builtin, read_field, read_raster, read_table, read_vectors
 
     if header.loaded is not None:
         value = header.loaded
@@ -113,6 +122,8 @@ def read_input(item: StudyInput, header: Header, downloads: Path) -> Any:
     elif header.kind == "vector":
         path = fetched(str(header.target), downloads)
         value = read_vectors(path, layer=item.layer, bounds=item.bounds, crs=item.crs)
+    elif header.kind == "field":
+        value = read_field(fetched(str(header.target), downloads))
     else:
         value = read_table(fetched(str(header.target), downloads))
     return _named(_selected(value, item), item, header)
@@ -180,7 +191,7 @@ def _target(item: StudyInput, folder: Path) -> str:
     if str(item.value).startswith("/vsi"):
         raise LinkwaysError(f"{item.value} is a GDAL name, which could reach anywhere; give a path or a url")
     path = folder / Path(item.value).expanduser()
-    if not path.is_file():
+    if not path.is_file() and not (path.is_dir() and path.suffix.lower() == ".zarr"):
         raise _missing(path, str(item.value))
     if not os.access(path, os.R_OK):
         raise LinkwaysError(f"{item.value} cannot be read; change its permissions")
@@ -237,6 +248,7 @@ def _check_options(item: StudyInput, header: Header) -> None:
         "raster": {"bounds", "crs", "band", "classes", "align"},
         "vector": {"bounds", "crs", "layer", "select"},
         "table": {"select"},
+        "field": set(),
     }[header.kind]
     given = {
         "bounds": item.bounds is not None,
@@ -443,6 +455,19 @@ def _table_header(_: StudyInput, target: str) -> Header:
     return Header("table", target, (Path(target),), shape=(-1, len(columns)), columns=columns)
 
 
+def _field_header(_: StudyInput, target: str) -> Header:
+    from linkways.spatial import read_field
+
+    if _is_remote(target):
+        _check_reachable(target)
+        return Header("field", target)
+    path = Path(target)
+    files = tuple(sorted(entry for entry in path.rglob("*") if entry.is_file())) if path.is_dir() else (path,)
+    with read_field(target) as field:
+        header = header_of(field)
+    return replace(header, target=target, files=files)
+
+
 def header_of(value: Any) -> Header:
     """The header of data that are in memory."""
     from linkways.spatial._grid import grid_of, short_name
@@ -453,6 +478,13 @@ def header_of(value: Any) -> Header:
         crs = short_name(grid.crs)
         simulated = bool(value.attrs.get("simulated"))
         return Header("raster", None, (), crs, grid.bounds, grid.shape, grid=grid, simulated=simulated)
+    if "Dataset" in names:
+        import rioxarray  # noqa: F401
+
+        told = value.rio.crs
+        sizes = tuple(int(size) for size in value.sizes.values())
+        short = _short(told.to_wkt()) if told is not None else None
+        return Header("field", None, (), short, shape=sizes, simulated=_flag(value.attrs.get("simulated")))
     columns = tuple(str(column) for column in value.columns)
     if "GeoDataFrame" in names:
         fields = tuple(name for name in columns if name != value.geometry.name)
@@ -531,6 +563,11 @@ def _selected(value: Any, item: StudyInput) -> Any:
             raise LinkwaysError(f"select: no row has {column} '{absent[0]}'{nearest(str(absent[0]), known)}")
         value = value[value[column].isin(kept)].reset_index(drop=True)
     return value
+
+
+def _flag(value: Any) -> bool:
+    # NetCDF has no true and false: they are written as words or numbers
+    return str(value).lower() in ("true", "1")
 
 
 def _with_side_files(path: Path) -> tuple[Path, ...]:

@@ -29,7 +29,14 @@ __all__ = [
 
 PACKAGES = ("numpy", "scipy", "numba", "pandas", "geopandas", "shapely", "pyproj", "rasterio", "xarray")
 
-_FOLDERS = {"raster": "layers", "vector": "layers", "table": "tables", "figure": "figures", "document": "documents"}
+_FOLDERS = {
+    "raster": "layers",
+    "vector": "layers",
+    "field": "layers",
+    "table": "tables",
+    "figure": "figures",
+    "document": "documents",
+}
 _MEDIA = {
     ".tif": "image/tiff; application=geotiff; profile=cloud-optimized",
     ".parquet": "application/vnd.apache.parquet",
@@ -39,6 +46,7 @@ _MEDIA = {
     ".yaml": "application/yaml",
     ".html": "text/html",
     ".txt": "text/plain",
+    ".nc": "application/x-netcdf",
     ".graphml": "application/xml",
 }
 

@@ -21,7 +21,7 @@ FORMAT = 1
 """Version of the study format this Linkways reads."""
 
 ORIGINS = ("builtin", "path", "url", "package", "rows")
-KINDS = ("raster", "vector", "table")
+KINDS = ("raster", "vector", "table", "field")
 RULES = ("nearest", "average", "fraction")
 
 _STUDY_KEYS = ("linkways", "title", "description", "seed", "inputs", "steps", "report")

@@ -38,7 +38,7 @@ class Part:
 
     Attributes:
         name: the output's name.
-        kind: ``raster``, ``vector``, ``table``, ``figure``, ``document``, ``number``, or
+        kind: ``raster``, ``vector``, ``table``, ``field``, ``figure``, ``document``, ``number``, or
             ``nothing`` when the method gave None.
         files: SHA-256 by file name, the one that is read back first.
         value: the number of an indicator, None when it is not finite.
@@ -59,8 +59,8 @@ class Finished:
     parts: dict[str, Part]
 
     def read(self, output: str) -> Any:
-        """Read an output back: a DataArray, a GeoDataFrame, a DataFrame or a number."""
-        from linkways.spatial import read_raster, read_table, read_vectors, recording
+        """Read an output back: a DataArray, a GeoDataFrame, a DataFrame, a Dataset or a number."""
+        from linkways.spatial import read_field, read_raster, read_table, read_vectors, recording
 
         part = self.parts[output]
         if part.kind == "number":
@@ -74,6 +74,8 @@ class Finished:
                 return read_vectors(path)
             if part.kind == "table":
                 return read_table(path)
+            if part.kind == "field":
+                return read_field(path)
         raise LinkwaysError(f"output {output} is a {part.kind} and cannot be handed to a step")
 
 
@@ -261,6 +263,7 @@ def _write_part(folder: Path, method: Method, name: str, value: Any, log: list[s
     allowed = {
         "layer": ("raster", "vector", "table", "nothing"),
         "table": ("table", "nothing"),
+        "field": ("field", "nothing"),
         "indicator": ("number", "nothing"),
         "figure": ("figure", "nothing"),
         "document": ("document", "nothing"),
@@ -278,6 +281,7 @@ def _kind(value: Any) -> str:
         "DataArray": "raster",
         "GeoDataFrame": "vector",
         "DataFrame": "table",
+        "Dataset": "field",
         "Figure": "figure",
         "str": "document",
     }
@@ -290,7 +294,7 @@ def _kind(value: Any) -> str:
 
 
 def _write_value(folder: Path, name: str, kind: str, value: Any, suffix: str = "") -> Part:
-    from linkways.spatial import write_raster, write_table, write_vectors
+    from linkways.spatial import write_field, write_raster, write_table, write_vectors
 
     if kind == "nothing":
         return Part(name, kind, {})
@@ -307,6 +311,8 @@ def _write_value(folder: Path, name: str, kind: str, value: Any, suffix: str = "
         paths = [write_vectors(value, folder / f"{name}.parquet")]
     elif kind == "table":
         paths = [write_table(value, folder / f"{name}.{ending}") for ending in ("parquet", "csv")]
+    elif kind == "field":
+        paths = [write_field(value, folder / f"{name}.nc")]
     elif kind == "document":
         paths = [folder / f"{name}{suffix}"]
         paths[0].write_text(value, encoding="utf-8")

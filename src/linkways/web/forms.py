@@ -155,7 +155,7 @@ def input_fields(study: Study, found: Mapping[str, Mapping[str, Any]]) -> list[d
         builtins = [
             {"name": source.name, "title": source.title}
             for source in builtin_sources()
-            if (source.kind == "raster") == (kind == "raster") and kind != "table"
+            if (source.kind == "raster") == (kind == "raster") and kind not in ("table", "field")
         ]
         fields.append(
             {

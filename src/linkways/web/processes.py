@@ -32,10 +32,17 @@ _SCHEMAS: dict[str, Any] = {
     "raster": _RASTER,
     "vector": {"oneOf": [{"type": "object", "format": "geojson-feature-collection"}, _RASTER]},
     "table": {"oneOf": [{"type": "array", "items": {"type": "object"}}, _RASTER]},
+    "field": {
+        "type": "object",
+        "description": "a field of a run here",
+        "properties": {"run": {"type": "string"}, "layer": {"type": "string"}},
+        "required": ["run", "layer"],
+    },
 }
 _OUTPUTS: dict[str, Any] = {
     "layer": {"type": "string", "format": "binary", "contentMediaType": "image/tiff; application=geotiff"},
     "table": {"type": "string", "contentMediaType": "text/csv"},
+    "field": {"type": "string", "format": "binary", "contentMediaType": "application/x-netcdf"},
     "figure": {"type": "string", "format": "binary", "contentMediaType": "image/png"},
     "document": {"type": "string", "contentMediaType": "text/html"},
     "indicator": {"type": "number"},
@@ -127,7 +134,7 @@ def _input(name: str, item: Input, value: Any, folder: Path, shelf: Shelf) -> di
             "name a layer of a run here: {run, layer}"
         )
     classes = {"classes": True} if getattr(item.spec, "classes", False) else {}
-    if "builtin" in value:
+    if "builtin" in value and item.kind != "field":
         box = value.get("bbox")
         bounds = {"bounds": list(read_box(",".join(str(side) for side in box)))} if isinstance(box, list) else {}
         return {"builtin": str(value["builtin"]), **bounds, **classes}
@@ -155,4 +162,5 @@ def _words(kind: str) -> str:
         "raster": "a raster: {builtin, bbox} or {run, layer}",
         "vector": "a GeoJSON FeatureCollection, {builtin, bbox} or {run, layer}",
         "table": "a list of rows, or {run, layer}",
+        "field": "{run, layer}",
     }[kind]

@@ -23,6 +23,7 @@ FORMATS: dict[str, tuple[str, ...]] = {
     "raster": (".tif", ".tiff"),
     "vector": (".geojson", ".json", ".gpkg", ".parquet", ".zip"),
     "table": (".csv", ".parquet"),
+    "field": (".nc",),
 }
 """File endings that are taken, by the kind of the input; a ``.zip`` holds one shapefile."""
 
@@ -32,6 +33,7 @@ _BEGINNINGS: dict[str, tuple[bytes, ...]] = {
     ".gpkg": (b"SQLite format 3\0",),
     ".parquet": (b"PAR1",),
     ".zip": (b"PK\x03\x04",),
+    ".nc": (b"\x89HDF", b"CDF\x01", b"CDF\x02", b"CDF\x05"),
 }
 _GEOJSON = (
     *("FeatureCollection", "Feature", "Point", "MultiPoint", "LineString", "MultiLineString"),
@@ -113,11 +115,24 @@ def check_file(path: Path, kind: str, name: str, settings: Settings) -> None:
         _check_raster(path, name, settings.most_cells)
     elif kind == "vector":
         _check_vector(path, name)
+    elif kind == "field":
+        _check_field(path, name, settings.most_cells)
 
 
 def used_mb(folder: Path) -> float:
     """Megabytes of all files below a folder."""
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) / 1e6 if folder.is_dir() else 0.0
+
+
+def _check_field(path: Path, name: str, most_cells: int) -> None:
+    from linkways.spatial import read_field
+
+    with read_field(path) as field:
+        values = max((int(one.size) for one in field.data_vars.values()), default=0)
+    if values > most_cells:
+        raise LinkwaysError(
+            f"{name} holds {values:,} values of one variable, more than the {most_cells:,} allowed; cut it"
+        )
 
 
 # --- taking --------------------------------------------------------------------------
