@@ -11,7 +11,16 @@ import numpy as np
 
 from linkways.kernels.clearance import distance_to_outside
 from linkways.kernels.labels import label_block
-from linkways.movement._pinch_kernels import ARCS, beside, chords, meetings, neighbours, saddle_cells, way_to_level
+from linkways.movement._pinch_kernels import (
+    ARCS,
+    beside,
+    chords,
+    meetings,
+    narrow_run,
+    neighbours,
+    saddle_cells,
+    way_to_level,
+)
 
 __all__ = ["Area", "Neck", "match_over_tiers", "necks"]
 
@@ -66,6 +75,11 @@ class Area:
     def widths(self, cells: np.ndarray) -> np.ndarray:
         """Length of the shortest line from edge to edge through the centre of every cell."""
         return np.asarray(self.chords(self.points(cells))[:, :2].sum(axis=1))
+
+    def narrow_run(self, cells: np.ndarray, at: int, threshold: float) -> tuple[int, int]:
+        """First and last of the cells around ``at`` that are narrower than a threshold; none: the first lies past it."""
+        first, last = narrow_run(self.level, self.columns, self.unit, self.aspect, self.points(cells), at, threshold)
+        return int(first), int(last)
 
 
 @dataclass
@@ -216,18 +230,16 @@ def _narrow_part(area: Area, way: np.ndarray, at: int, threshold: float) -> tupl
     # a chord is at least as long as the clearance to both sides
     maybe = 2.0 * area.clearance(way) < threshold + 1.0
     first, last = _run(maybe, at) if maybe[at] else (at, at)
-    widths = area.widths(way[first : last + 1])
-    below = widths < threshold
-    if not below[at - first]:
+    begin, end = area.narrow_run(way[first : last + 1], at - first, threshold)
+    if end < begin:
         return np.empty((0, 2)), 0.0
-    begin, end = _run(below, at - first)
-    points = area.points(way[first + begin : first + end + 1])
-    for edge, beyond in ((0, begin - 1), (-1, end + 1)):
-        if 0 <= beyond < len(widths):
-            inner = begin if edge == 0 else end
-            part = (threshold - widths[inner]) / (widths[beyond] - widths[inner])
-            there = area.points(way[first + beyond : first + beyond + 1])[0]
-            point = points[edge] + part * (there - points[edge])
+    begin, end = first + begin, first + end
+    points = area.points(way[begin : end + 1])
+    for edge, inner, beyond in ((0, begin, begin - 1), (-1, end, end + 1)):
+        if first <= beyond <= last:
+            width, wider = area.widths(way[[inner, beyond]])
+            there = area.points(way[[beyond]])[0]
+            point = points[edge] + (threshold - width) / (wider - width) * (there - points[edge])
             points = np.vstack([point, points] if edge == 0 else [points, point])
     return _smooth(area, points)
 

@@ -10,7 +10,7 @@ import heapq
 import numpy as np
 from numba import njit
 
-__all__ = ["ARCS", "beside", "chords", "meetings", "neighbours", "saddle_cells", "way_to_level"]
+__all__ = ["ARCS", "beside", "chords", "meetings", "narrow_run", "neighbours", "saddle_cells", "way_to_level"]
 
 
 def neighbours(columns: int) -> np.ndarray:
@@ -319,6 +319,35 @@ def _ray(
 
 
 @njit(cache=True, nogil=True)
+def _chord(
+    level: np.ndarray, columns: int, unit: float, aspect: np.ndarray, x: float, y: float, enough: float
+) -> tuple[float, float, float, float]:
+    """The shortest straight line from edge to edge through a point, or the first found that is below ``enough``."""
+    ahead, back, ex, ey = np.inf, np.inf, 0.0, 0.0
+    clear = _signed_at(level, columns, unit, x, y)
+    half = 2 * int(min(max(np.ceil(0.5 * np.pi * (clear + 0.5)), 12), 180))
+    for k in range(2 * half):
+        # a quarter turn swaps sine and cosine exactly, so that a turned area has the same chords
+        part = k % half
+        if 2 * part <= half:
+            dx, dy = np.cos(0.5 * np.pi * part / half), np.sin(0.5 * np.pi * part / half)
+        else:
+            dy, dx = np.cos(0.5 * np.pi * (half - part) / half), np.sin(0.5 * np.pi * (half - part) / half)
+        if k >= half:
+            dx, dy = -dy, dx
+        # neither half can be much shorter than the way to the nearest edge
+        one = _ray(level, columns, unit, aspect, x, y, dx, dy, ahead + back - (clear - 0.5))
+        if one >= ahead + back:
+            continue
+        two = _ray(level, columns, unit, aspect, x, y, -dx, -dy, ahead + back - one)
+        if one + two < ahead + back - 1e-9:
+            ahead, back, ex, ey = one, two, dx, dy
+            if ahead + back < enough:
+                break
+    return ahead, back, ex, ey
+
+
+@njit(cache=True, nogil=True)
 def chords(level: np.ndarray, columns: int, unit: float, aspect: np.ndarray, points: np.ndarray) -> np.ndarray:
     """The shortest straight line from edge to edge through points (n, 2) inside: length ahead, back, direction (x, y).
 
@@ -327,26 +356,32 @@ def chords(level: np.ndarray, columns: int, unit: float, aspect: np.ndarray, poi
     """
     out = np.empty((points.shape[0], 4))
     for i in range(points.shape[0]):
-        x, y = points[i, 0], points[i, 1]
-        clear = _signed_at(level, columns, unit, x, y)
-        half = 2 * int(min(max(np.ceil(0.5 * np.pi * (clear + 0.5)), 12), 180))
-        ahead, back = np.inf, np.inf
-        for k in range(2 * half):
-            # a quarter turn swaps sine and cosine exactly, so that a turned area has the same chords
-            part = k % half
-            if 2 * part <= half:
-                dx, dy = np.cos(0.5 * np.pi * part / half), np.sin(0.5 * np.pi * part / half)
-            else:
-                dy, dx = np.cos(0.5 * np.pi * (half - part) / half), np.sin(0.5 * np.pi * (half - part) / half)
-            if k >= half:
-                dx, dy = -dy, dx
-            # neither half can be much shorter than the way to the nearest edge
-            one = _ray(level, columns, unit, aspect, x, y, dx, dy, ahead + back - (clear - 0.5))
-            if one >= ahead + back:
-                continue
-            two = _ray(level, columns, unit, aspect, x, y, -dx, -dy, ahead + back - one)
-            if one + two < ahead + back - 1e-9:
-                ahead, back = one, two
-                out[i, 2], out[i, 3] = dx, dy
-        out[i, 0], out[i, 1] = ahead, back
+        out[i, 0], out[i, 1], out[i, 2], out[i, 3] = _chord(
+            level, columns, unit, aspect, points[i, 0], points[i, 1], 0.0
+        )
     return out
+
+
+@njit(cache=True, nogil=True)
+def narrow_run(
+    level: np.ndarray, columns: int, unit: float, aspect: np.ndarray, points: np.ndarray, at: int, threshold: float
+) -> tuple[int, int]:
+    """First and last of the points (n, 2) along a way around ``at`` whose chords are all below the threshold.
+
+    They are looked at from ``at`` outwards, and each only until one of its lines is short enough. (at, at - 1) where
+    the chord of ``at`` itself is not.
+    """
+    ends = np.array([at, at])
+    ahead, back, _, _ = _chord(level, columns, unit, aspect, points[at, 0], points[at, 1], threshold)
+    if not ahead + back < threshold:
+        return at, at - 1
+    for side in range(2):
+        step = 2 * side - 1
+        i = at + step
+        while 0 <= i < points.shape[0]:
+            ahead, back, _, _ = _chord(level, columns, unit, aspect, points[i, 0], points[i, 1], threshold)
+            if not ahead + back < threshold:
+                break
+            ends[side] = i
+            i += step
+    return ends[0], ends[1]
