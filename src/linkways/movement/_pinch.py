@@ -77,7 +77,7 @@ class Area:
         return np.asarray(self.chords(self.points(cells))[:, :2].sum(axis=1))
 
     def narrow_run(self, cells: np.ndarray, at: int, threshold: float) -> tuple[int, int]:
-        """First and last of the cells around ``at`` that are narrower than a threshold; none: the first lies past it."""
+        """First and last of the cells around ``at`` narrower than a threshold; none: the first lies past it."""
         first, last = narrow_run(self.level, self.columns, self.unit, self.aspect, self.points(cells), at, threshold)
         return int(first), int(last)
 
