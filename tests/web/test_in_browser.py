@@ -34,7 +34,8 @@ SERVE = """
 import sys, uvicorn
 from pathlib import Path
 from linkways.web import Settings, create_app
-uvicorn.run(create_app(Settings(Path(sys.argv[1]), steps_at_once=1)), port=int(sys.argv[2]), log_level="warning")
+settings = Settings(Path(sys.argv[1]), steps_at_once=1, auth="auth" in sys.argv)
+uvicorn.run(create_app(settings), port=int(sys.argv[2]), log_level="warning")
 """
 SHOTS = os.environ.get("LINKWAYS_SCREENSHOTS")
 """A folder for screenshots, to be looked at."""
@@ -45,10 +46,14 @@ def address(tmp_path_factory: pytest.TempPathFactory, catalogue: Path, ran: tupl
     """A server with one worker and one finished run."""
     runs = tmp_path_factory.mktemp("browser") / "runs"
     shutil.copytree(ran[0], runs)
+    yield from served(runs)
+
+
+def served(runs: Path, *more: str) -> Iterator[str]:
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         port = one.getsockname()[1]
-    process = subprocess.Popen([sys.executable, "-c", SERVE, str(runs), str(port)])
+    process = subprocess.Popen([sys.executable, "-c", SERVE, str(runs), str(port), *more])
     base = f"http://127.0.0.1:{port}"
     for _ in range(300):
         try:
@@ -246,3 +251,90 @@ def test_the_report_runs_nothing_and_is_whole(page: Any, ran: tuple[Path, str]) 
     page.goto(f"/runs/{ran[1]}/report")
     assert page.locator("h1").inner_text()
     assert page.evaluate("[...document.images].every(i => i.complete && i.naturalWidth > 0)")
+
+
+@pytest.fixture(scope="module")
+def with_accounts(tmp_path_factory: pytest.TempPathFactory, catalogue: Path) -> Iterator[tuple[str, dict[str, str]]]:
+    """A server that people sign in to, and an invitation for each role."""
+    from linkways.catalogue import open_store
+    from linkways.web.accounts import Accounts
+
+    runs = tmp_path_factory.mktemp("accounts") / "runs"
+    own = runs / ".linkways"
+    own.mkdir(parents=True)
+    shutil.copy(catalogue, own)
+    with open_store(own / "catalogue.sqlite") as store:
+        accounts = Accounts(store, own / "secret")
+        invited = {role: accounts.invite(None, "", role) for role in ("contributor", "reviewer", "administrator")}
+    for base in served(runs, "auth"):
+        yield base, invited
+
+
+def test_submit_review_publish(browser: Any, with_accounts: tuple[str, dict[str, str]]) -> None:
+    base, invited = with_accounts
+    people = {}
+    for role, token in invited.items():
+        context = browser.new_context(base_url=base, viewport={"width": 1280, "height": 900})
+        page = context.new_page()
+        page.set_default_timeout(40_000)
+        page.goto(f"/join?token={token}")
+        accessible(page)
+        page.fill("#name", f"The {role}")
+        page.fill("#email", f"{role}@example.org")
+        page.fill("#password", "a wide bridge over the road")
+        page.click("button:has-text('Make the account')")
+        page.wait_for_url("**/my")
+        people[role] = page
+    author, reviewer, editor = people["contributor"], people["reviewer"], people["administrator"]
+
+    author.fill("#new-title", "A bridge over the road")
+    author.click("button:text-is('Begin')")
+    author.wait_for_url("**/edit")
+    accessible(author)
+    shoot(author, "edit")
+    author.fill("#f-summary", "Deer cross a road by a bridge.")
+    author.fill("#f-challenges", "- A road parts the wood.")
+    author.fill("#f-building_blocks", "- {id: bridge, title: The bridge, description: Forty metres wide.}")
+    author.fill("#f-impacts", "- {fact: Deer cross., source: The rangers}")
+    author.fill("#f-species", "- {scientific_name: 7}")
+    author.click("button:has-text('Save')")
+    assert "write text" in author.inner_text("[role=alert]")
+    author.fill("#f-species", "- Cervus elaphus")
+    author.click("button:has-text('Save')")
+    author.wait_for_url("**/review")
+    author.click("button:has-text('Submit for review')")
+
+    reviewer.goto("/review")
+    reviewer.click("text=A bridge over the road")
+    reviewer.select_option("#field", "impacts.0")
+    reviewer.fill("#body", "How **many** deer?")
+    reviewer.click("#say button")
+    reviewer.fill("#note", "Tell the number of deer.")
+    reviewer.click("button:has-text('Ask for changes')")
+    accessible(reviewer)
+
+    author.goto("/my")
+    assert "Tell the number of deer." in author.inner_text(".news")
+    author.click("text=Edit")
+    assert "How many deer?" in author.inner_text("#edit").replace("**", "")
+    author.fill("#f-impacts", "- {fact: Forty deer cross., source: The rangers}")
+    author.click("button:has-text('Save')")
+    author.wait_for_url("**/review")
+    author.click("button:has-text('Submit for review')")
+
+    reviewer.reload()
+    for name in ("relevance", "impact", "replicable"):
+        reviewer.check(f"input[name='met.{name}'][value=yes]")
+    reviewer.click("button:has-text('Save verdicts')")
+    reviewer.click("button:text-is('Approve')")
+    shoot(reviewer, "review", full=True)
+
+    editor.goto("/review")
+    editor.click("text=A bridge over the road")
+    editor.click("button:text-is('Publish')")
+    accessible(editor)
+    stranger = browser.new_context(base_url=base).new_page()
+    stranger.goto("/?q=bridge+over+the+road")
+    stranger.click("text=A bridge over the road")
+    assert "Forty deer cross." in stranger.inner_text("#content")
+    assert "Sign in" in stranger.inner_text("header")

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         json_schema,
         record_from,
     )
+    from linkways.catalogue._review import CRITERIA, ROLES, Check, Comment, Desk, Notice, Reviewer, Verdict
     from linkways.catalogue._search import FacetCount, Found, Hit
     from linkways.catalogue._site import write_site
     from linkways.catalogue._store import STATUSES, Revision, Store, StoredBlock, default_store, open_store
@@ -53,6 +54,7 @@ _HOMES = {
         "json_schema",
         "record_from",
     ),
+    "_review": ("CRITERIA", "ROLES", "Check", "Comment", "Desk", "Notice", "Reviewer", "Verdict"),
     "_search": ("FacetCount", "Found", "Hit"),
     "_site": ("write_site",),
     "_store": ("STATUSES", "Revision", "Store", "StoredBlock", "default_store", "open_store"),
@@ -61,23 +63,31 @@ _HOMES = {
 }
 
 __all__ = [
+    "CRITERIA",
     "FACETS",
+    "ROLES",
     "STATUSES",
     "BlockReference",
     "BuildingBlock",
+    "Check",
+    "Comment",
+    "Desk",
     "Difference",
     "FacetCount",
     "Figure",
     "Found",
     "Hit",
     "Imported",
+    "Notice",
     "NumberQuestion",
     "RecordError",
+    "Reviewer",
     "Revision",
     "Snapshot",
     "Solution",
     "Store",
     "StoredBlock",
+    "Verdict",
     "Vocabulary",
     "builtin_record",
     "builtin_records",

@@ -404,6 +404,21 @@ class Replicates(Part):
     run: str = ""
 
 
+class StatedResult(Part):
+    """A number that the study must give when it runs again; reviewers have it checked."""
+
+    computed: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]*\.[a-z0-9_]+$")]
+    """The indicator: ``step.output``."""
+    value: float
+    tolerance_percent: Annotated[float, Field(ge=0, le=100)] = 1.0
+
+    def met_by(self, found: float | None) -> bool:
+        """Whether a number found is the one stated, within the tolerance."""
+        if found is None:
+            return False
+        return math.isclose(found, self.value, rel_tol=self.tolerance_percent / 100, abs_tol=1e-9)
+
+
 class Solution(Snapshot):
     """The record of a solution; full when it tells challenges, building blocks and impacts."""
 
@@ -422,6 +437,8 @@ class Solution(Snapshot):
     replicates: Replicates | None = None
     waits_for: tuple[WaitsFor, ...] = ()
     study: dict[str, Any] | None = None
+    reproduces: tuple[StatedResult, ...] = ()
+    """What the study gives, stated so that it can be checked by running it again."""
     translations: dict[Language, dict[str, Annotated[Translation, _or_text("text", Translation)]]] = {}
 
     @property
@@ -466,6 +483,10 @@ class Solution(Snapshot):
     def _check_steps(self) -> None:
         steps = (self.study or {}).get("steps")
         known = [str(s.get("id")) for s in steps if isinstance(s, Mapping)] if isinstance(steps, list) else []
+        for stated in self.reproduces:
+            step = stated.computed.partition(".")[0]
+            if step not in known:
+                raise ValueError(f"reproduces: the study has no step '{step}'{nearest(step, known)}")
         for block in self.building_blocks:
             for step in block.steps:
                 if step not in known:

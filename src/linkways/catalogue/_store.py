@@ -32,7 +32,7 @@ __all__ = ["STATUSES", "Revision", "Store", "default_store", "open_store"]
 STATUSES = ("draft", "submitted", "feedback", "approved", "published", "superseded", "withdrawn")
 """The states of a record, in the order of the editorial flow."""
 
-HEAD = "0001"
+HEAD = "0002"
 """The migration that this Linkways works with."""
 
 
@@ -198,7 +198,7 @@ class Store:
                 or a record that is not full and not a draft.
         """
         _check_put(record, author, status)
-        with self._writing() as connection:
+        with self.writing() as connection:
             return self._put(connection, record, _Act(author, note, status, _now()), expected)
 
     def put_all(self, records: Sequence[Solution], *, author: str, note: str = "", status: str = "published") -> int:
@@ -206,7 +206,7 @@ class Store:
 
         Blocks may be taken over from any of them; the order does not matter.
         """
-        with self._writing() as connection:
+        with self.writing() as connection:
             act, new = _Act(author, note, status, _now()), 0
             for record in sorted(
                 records, key=lambda one: any(isinstance(b, BlockReference) for b in one.building_blocks)
@@ -456,7 +456,7 @@ class Store:
             yield connection
 
     @contextmanager
-    def _writing(self) -> Iterator[Connection]:
+    def writing(self) -> Iterator[Connection]:
         """One change of the catalogue: all or nothing, and no two at a time (the counter is a lock)."""
         try:
             with self._lock, self.database.engine.begin() as connection:

@@ -25,6 +25,10 @@ __all__ = ["serve_command"]
     help="A folder that inputs may be read from by path.",
 )
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Processes that run studies.")
+@click.option("--auth", is_flag=True, help="People sign in; they are invited by an administrator.")
+@click.option(
+    "--catalogue", default="", metavar="URL", help="Database of the catalogue, postgresql://...; by default a file."
+)
 @click.option("--open", "open_browser", is_flag=True, help="Open the start page in a browser.")
 @click.option("--once", is_flag=True, help="Start, answer once, and end.")
 def serve_command(
@@ -34,6 +38,8 @@ def serve_command(
     names: tuple[str, ...],
     read_from: tuple[Path, ...],
     workers: int,
+    auth: bool,
+    catalogue: str,
     open_browser: bool,
     once: bool,
 ) -> None:
@@ -47,6 +53,8 @@ def serve_command(
         hosts=names,
         read_from=read_from,
         workers=workers,
+        auth=auth,
+        catalogue=catalogue,
         open_browser=open_browser,
         once=once,
         tell=click.echo,

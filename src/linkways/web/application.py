@@ -6,10 +6,11 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from typing import Any
+from urllib.parse import quote
 
 from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import HTMLResponse, JSONResponse, Response
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
@@ -17,14 +18,15 @@ from starlette.staticfiles import StaticFiles
 
 from linkways import __version__
 from linkways.errors import LinkwaysError
+from linkways.web.accounts import Accounts
 from linkways.web.crew import Crew
 from linkways.web.jobs import Jobs
 from linkways.web.pages import STATIC, html, render
-from linkways.web.problems import problem, status_of
+from linkways.web.problems import NotSignedIn, problem, status_of
 from linkways.web.security import BodyLimit, SafeHeaders, refuse_foreign_requests
 from linkways.web.settings import Settings
 from linkways.web.shelf import Shelf
-from linkways.web.site import Site, UserOf, local_user
+from linkways.web.site import Site, UserOf, check_form_token, guard, local_user
 
 __all__ = ["create_app"]
 
@@ -42,19 +44,20 @@ class KeptFiles(StaticFiles):
         return answer
 
 
-def create_app(settings: Settings, *, user_of: UserOf = local_user, crew: bool = True) -> FastAPI:
+def create_app(settings: Settings, *, user_of: UserOf | None = None, crew: bool = True) -> FastAPI:
     """Return the application.
 
     Args:
         settings: where it keeps things and what it allows.
-        user_of: tells who is asking, from a request; by default the one person at this machine.
+        user_of: tells who is asking, from a request; by default the session where ``settings.auth`` asks for accounts,
+            else the one person at this machine.
         crew: whether to start worker processes; without, queued runs wait for workers that are started elsewhere.
     """
     from linkways.catalogue import builtin_records, open_store
 
     settings.own.mkdir(parents=True, exist_ok=True)
     jobs = Jobs(settings.database)
-    store = open_store(settings.own / "catalogue.sqlite")
+    store = open_store(settings.catalogue_url)
     store.put_all(list(builtin_records().values()), author="Linkways")
 
     @asynccontextmanager
@@ -75,9 +78,11 @@ def create_app(settings: Settings, *, user_of: UserOf = local_user, crew: bool =
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
-        dependencies=[Depends(refuse_foreign_requests)],
+        dependencies=[Depends(refuse_foreign_requests), Depends(guard), Depends(check_form_token)],
     )
-    app.state.site = Site(settings, jobs, Shelf(settings, jobs), store, user_of)
+    accounts = Accounts(store, settings.own / "secret") if settings.auth else None
+    who = user_of or (accounts.user_of if accounts else local_user)
+    app.state.site = Site(settings, jobs, Shelf(settings, jobs), store, who, accounts)
     _add_routes(app)
     app.mount("/static", KeptFiles(directory=STATIC), name="static")
     app.add_middleware(GZipMiddleware, minimum_size=2000, compresslevel=4)
@@ -92,9 +97,22 @@ def create_app(settings: Settings, *, user_of: UserOf = local_user, crew: bool =
 
 
 def _add_routes(app: FastAPI) -> None:
-    from linkways.web.routes import compare, layers, methods, ogc, replicate, runs, scenario, solutions, stac, start
+    from linkways.web.routes import (
+        compare,
+        layers,
+        methods,
+        ogc,
+        people,
+        replicate,
+        review,
+        runs,
+        scenario,
+        solutions,
+        stac,
+        start,
+    )
 
-    for module in (start, solutions, methods, runs, layers, replicate, scenario, compare, ogc, stac):
+    for module in (start, people, review, solutions, methods, runs, layers, replicate, scenario, compare, ogc, stac):
         app.include_router(module.router)
 
 
@@ -110,6 +128,9 @@ def _answer(request: Request, status: int, detail: str, error: Exception | None 
 
 async def _told(request: Request, error: Exception) -> Response:
     assert isinstance(error, LinkwaysError)
+    if isinstance(error, NotSignedIn) and html(request):
+        back = request.url.path if request.method == "GET" else "/"
+        return RedirectResponse(f"/sign-in?next={quote(back)}", 303)
     return _answer(request, status_of(error), str(error), error)
 
 

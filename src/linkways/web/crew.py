@@ -44,7 +44,9 @@ class Crew:
         numbers = (os.getpid(), chosen.most_running, chosen.patience_s, chosen.steps_at_once or 0)
         command = [sys.executable, "-m", "linkways.web.worker", str(chosen.runs.absolute()), *map(str, numbers)]
         # in a group of its own, so that Ctrl-C at the server reaches it only through the server
-        return subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+        # an address of a database may hold a password, which no list of processes should show
+        surroundings = {**os.environ, "LINKWAYS_WEB_CATALOGUE": chosen.catalogue_url}
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True, env=surroundings)
 
     def _keep(self) -> None:
         while not self._end.wait(1.0):

@@ -5,15 +5,20 @@ from __future__ import annotations
 import functools
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, Request
-from fastapi.responses import HTMLResponse, JSONResponse
+from fastapi.responses import HTMLResponse, JSONResponse, Response
+from starlette.datastructures import FormData
 
-__all__ = ["ASSETS", "PageData", "html", "page", "render"]
+from linkways.errors import LinkwaysError
+from linkways.web.problems import problem, status_of
+from linkways.web.settings import ANYONE
+
+__all__ = ["ASSETS", "PageData", "answer_form", "html", "page", "posted_form", "render"]
 
 PageData = dict[str, Any]
 STATIC = Path(__file__).parent / "static"
@@ -59,6 +64,8 @@ def page(router: APIRouter, path: str, template: str) -> Callable[[Callable[...,
 def render(request: Request, template: str, data: PageData) -> str:
     """The page that a template makes of data."""
     path = request.url.path
+    site = getattr(request.app.state, "site", None)
+    user = site.user_of(request) if site is not None else ANYONE
     return str(
         _environment()
         .get_template(template)
@@ -66,12 +73,41 @@ def render(request: Request, template: str, data: PageData) -> str:
             {
                 **data,
                 "path": path,
+                "who": user,
+                "token": _token(user.csrf),
+                "with_accounts": site is not None and site.accounts is not None,
                 "query": request.url.query,
                 "twin": "/index.json" if path == "/" else f"{path}.json",
                 "has_maps": (ASSETS / "maplibre-gl.mjs").is_file(),
             }
         )
     )
+
+
+def _token(csrf: str) -> Any:
+    """What a form carries so that only the pages of this session can send it."""
+    from markupsafe import Markup
+
+    return Markup('<input type="hidden" name="csrf" value="{0}">').format(csrf) if csrf else ""
+
+
+def answer_form(request: Request, template: str, data: PageData, error: LinkwaysError | None) -> Response:
+    """The answer to a form: the page again with its data for people, the data for programs; a mistake its status."""
+    status = status_of(error) if error is not None else 200
+    if html(request):
+        return HTMLResponse(render(request, template, data), status)
+    if error is not None:
+        found = problem(status, str(error), request.url.path, error)
+        if data.get("mistakes"):
+            found["mistakes"] = data["mistakes"]
+        return JSONResponse(found, status, media_type="application/problem+json")
+    return JSONResponse(data)
+
+
+async def posted_form(request: Request) -> AsyncIterator[FormData]:
+    """The form that was sent, within limits; files are spooled to disk, and gone when it is answered."""
+    async with request.form(max_files=100, max_fields=2000) as form:
+        yield form
 
 
 def html(request: Request) -> bool:

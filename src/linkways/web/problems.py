@@ -7,7 +7,7 @@ from typing import Any
 
 from linkways.errors import LinkwaysError, StudyError
 
-__all__ = ["Conflict", "Forbidden", "NotThere", "TooLarge", "TooMany", "problem", "status_of"]
+__all__ = ["Conflict", "Forbidden", "NotSignedIn", "NotThere", "TooLarge", "TooMany", "problem", "status_of"]
 
 
 class NotThere(LinkwaysError):
@@ -16,6 +16,10 @@ class NotThere(LinkwaysError):
 
 class Forbidden(LinkwaysError):
     """This user, or this page, may not do that."""
+
+
+class NotSignedIn(LinkwaysError):
+    """This needs someone who is signed in."""
 
 
 class Conflict(LinkwaysError):
@@ -30,7 +34,14 @@ class TooMany(LinkwaysError):
     """The user has as much going on as this server allows."""
 
 
-_STATUS: dict[type[LinkwaysError], int] = {NotThere: 404, Forbidden: 403, Conflict: 409, TooLarge: 413, TooMany: 429}
+_STATUS: dict[type[LinkwaysError], int] = {
+    NotSignedIn: 401,
+    Forbidden: 403,
+    NotThere: 404,
+    Conflict: 409,
+    TooLarge: 413,
+    TooMany: 429,
+}
 
 
 def status_of(error: LinkwaysError) -> int:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Verdict",
     "add_job",
+    "after_check",
     "after_run",
     "box_of",
     "draft_record",
@@ -181,8 +182,11 @@ def verdict(folder: Path) -> Verdict:
     return Verdict(_without(found.problems, hide), _without(found.warnings, hide), shown)
 
 
-def after_run(job: Job, runs: Path) -> None:
-    """When a replication has run: its draft names the run and goes into the catalogue, as a draft of its owner."""
+def after_run(job: Job, runs: Path, catalogue: str) -> None:
+    """When a replication has run: its draft names the run and goes into the catalogue, as a draft of its owner.
+
+    The key indicators of the run become what the draft states that its study gives.
+    """
     from linkways.catalogue import open_store, read_record, record_from, write_record
 
     file = runs / ".linkways" / "jobs" / job.id / "solution.yaml"
@@ -190,10 +194,59 @@ def after_run(job: Job, runs: Path) -> None:
         return
     data = read_record(file).to_data()
     data["replicates"]["run"] = job.id
+    data["reproduces"] = [{"computed": name, "value": value} for name, value in key_indicators(runs / job.id).items()]
     record = record_from(data, name="the draft")
     write_record(record, file)
-    with open_store(runs / ".linkways" / "catalogue.sqlite") as store:
+    with open_store(catalogue) as store:
         store.put(record, author=job.owner, note=f"made by run {job.id}", status="draft")
+
+
+def key_indicators(folder: Path) -> dict[str, float]:
+    """The numbers that the report of a finished run shows, by ``step.output``; those that are finite."""
+    from linkways.studies import read_run
+
+    run = read_run(folder)
+    found = {}
+    for name in (run.record.get("report") or {}).get("indicators") or []:
+        value = run.output(str(name))["value"]
+        if isinstance(value, (int, float)):
+            found[str(name)] = float(value)
+    return found
+
+
+def after_check(job: Job, runs: Path, catalogue: str, state: str, sentence: str) -> None:
+    """When the check of a record has run: what its study gave beside what the record states goes to the desk."""
+    from linkways.catalogue import Desk, open_store
+
+    with open_store(catalogue) as store:
+        desk, id = Desk(store), str(job.solution)
+        revision = int(job.about.get("revision", 1))
+        if state != "finished":
+            told = [sentence or f"the run was {state}"]
+            desk.note_check(id, job.id, "failed", told, revision)
+            return
+        run = _indicators(runs / job.id)
+        told, wrong = [], 0
+        for stated in store.get(id, revision).reproduces:
+            found = run.get(stated.computed)
+            right = stated.met_by(found)
+            wrong += not right
+            shown = "nothing" if found is None else f"{found:,.6g}"
+            told.append(
+                f"{stated.computed}: stated {stated.value:,.6g}, found {shown}"
+                + ("" if right else f"; differs by more than {stated.tolerance_percent:g} per cent")
+            )
+        if not told:
+            told = ["the study runs; the record states no figures of it"]
+        desk.note_check(id, job.id, "failed" if wrong else "passed", told, revision)
+
+
+def _indicators(folder: Path) -> dict[str, float | None]:
+    """All numbers of a finished run, by ``step.output``."""
+    from linkways.studies import read_run
+
+    outputs = [(step["id"], one) for step in read_run(folder).record["steps"] for one in step["outputs"]]
+    return {f"{step}.{one['name']}": one["value"] for step, one in outputs if one["kind"] == "indicator"}
 
 
 def share_steps(baseline: Path, folder: Path) -> None:

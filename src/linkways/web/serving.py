@@ -24,6 +24,8 @@ def serve(
     hosts: Sequence[str] = (),
     read_from: Sequence[str | Path] = (),
     workers: int = 1,
+    auth: bool = False,
+    catalogue: str = "",
     open_browser: bool = False,
     once: bool = False,
     tell: Callable[[str], None] = print,
@@ -37,6 +39,8 @@ def serve(
         hosts: further names under which the server may be asked.
         read_from: folders that inputs may be read from by path.
         workers: worker processes that run studies.
+        auth: let people sign in; the first time a link is told with which the first administrator makes an account.
+        catalogue: database of the catalogue, ``postgresql://...``; by default a file in the folder of runs.
         open_browser: open the start page in a browser once it answers.
         once: do everything but stay: start, fetch the start page, tell the address and end.
         tell: called with the address.
@@ -52,9 +56,18 @@ def serve(
     address = f"http://{_shown(host)}:{listening.getsockname()[1]}"
     names = tuple(dict.fromkeys((*(f"[{n}]" if ":" in n else n for n in (*_LOCAL, host)), *hosts)))
     settings = Settings(
-        _folder(Path(runs)), hosts=names, read_from=tuple(Path(one) for one in read_from), workers=workers
+        _folder(Path(runs)),
+        hosts=names,
+        read_from=tuple(Path(one) for one in read_from),
+        workers=workers,
+        auth=auth,
+        catalogue=catalogue,
     )
     app = create_app(settings)
+    accounts = app.state.site.accounts
+    if accounts is not None and not accounts.people():
+        token = accounts.invite(None, "", "administrator")
+        tell(f"Make the account of the administrator at {address}/join?token={token}")
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=3
     )

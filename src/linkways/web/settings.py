@@ -5,15 +5,34 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Settings", "User"]
+__all__ = ["ANYONE", "Settings", "User"]
+
+_RANKS = ("reader", "contributor", "reviewer", "editor", "administrator")
 
 
 @dataclass(frozen=True)
 class User:
-    """Who is asking. Without accounts there is one user, the person at this machine."""
+    """Who is asking. Without accounts there is one user, the person at this machine, who may do everything.
+
+    Attributes:
+        id: stands as author of what the user writes.
+        name: as others read it.
+        role: reader (not signed in), contributor, reviewer, editor or administrator.
+        csrf: the token that this session's forms carry.
+    """
 
     id: str = "local"
     name: str = "You"
+    role: str = "administrator"
+    csrf: str = ""
+
+    def at_least(self, role: str) -> bool:
+        """Whether the role reaches that far."""
+        return _RANKS.index(self.role) >= _RANKS.index(role)
+
+
+ANYONE = User("", "", "reader")
+"""Someone who is not signed in."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +53,8 @@ class Settings:
         most_user_mb: size of all uploads of one user together.
         most_cells: cells of one raster that is given as an input.
         patience_s: how long a worker may be silent before its run is given to another.
+        auth: whether people sign in; without, everyone who reaches the server is the one user of this machine.
+        catalogue: database of the catalogue (and of accounts); empty for a file beside the jobs table.
     """
 
     runs: Path
@@ -47,6 +68,8 @@ class Settings:
     most_user_mb: float = 5000.0
     most_cells: int = 100_000_000
     patience_s: float = 15.0
+    auth: bool = False
+    catalogue: str = ""
 
     @property
     def own(self) -> Path:
@@ -57,6 +80,11 @@ class Settings:
     def database(self) -> Path:
         """The file of the jobs table."""
         return self.own / "jobs.sqlite"
+
+    @property
+    def catalogue_url(self) -> str:
+        """Where the catalogue is: the address given, or a file."""
+        return self.catalogue or str(self.own / "catalogue.sqlite")
 
     def job_folder(self, id: str) -> Path:
         """The folder of what a run was asked with: its study and the inputs that were given."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -47,10 +48,15 @@ class Entry:
 
 
 class Shelf:
-    """All runs that this server shows."""
+    """All runs that this server shows.
+
+    Attributes:
+        may_see: asked of every run before anything of it is shown to whoever asks; None shows all to everyone.
+    """
 
     def __init__(self, settings: Settings, jobs: Jobs) -> None:
         self.settings, self.jobs = settings, jobs
+        self.may_see: Callable[[Entry], bool] | None = None
         self._lock = threading.Lock()
 
     def folder(self, id: str) -> Path:
@@ -67,15 +73,21 @@ class Shelf:
         """One run.
 
         Raises:
-            NotThere: there is none.
+            NotThere: there is none that may be seen.
         """
+        found = self._entry(id)
+        if self.may_see is not None and not self.may_see(found):
+            raise NotThere(f"there is no run '{id[:60]}'; the list of runs has all of them")
+        return found
+
+    def _entry(self, id: str) -> Entry:
         folder = self.folder(id)
         try:
             return _of_job(self.jobs.get(id))
         except NotThere:
             if not (folder / "run.json").is_file():
                 raise
-        return _of_record(id, self.record(id))
+        return _of_record(id, self._run(id).record)
 
     def entries(self) -> list[Entry]:
         """All runs, the newest first."""
@@ -85,9 +97,11 @@ class Shelf:
             id = file.parent.name
             if id not in known and _NAME.fullmatch(id):
                 try:
-                    found.append(_of_record(id, self.record(id)))
+                    found.append(_of_record(id, self._run(id).record))
                 except LinkwaysError:
                     continue
+        if self.may_see is not None:
+            found = [one for one in found if self.may_see(one)]
         return sorted(found, key=lambda one: one.created, reverse=True)
 
     def of_solution(self, solution: str) -> list[Entry]:
@@ -111,7 +125,20 @@ class Shelf:
 
         Raises:
             Conflict: the run is not finished.
+            NotThere: it may not be seen.
         """
+        if self.may_see is not None:
+            self.entry(id)
+        return self._run(id)
+
+    def draft_of(self, id: str) -> str:
+        """The id of the record that a finished run's study came from or made; empty when there is none."""
+        try:
+            return str((self._run(id).record.get("solution") or {}).get("id") or "")
+        except LinkwaysError:
+            return ""
+
+    def _run(self, id: str) -> Run:
         folder = self.folder(id)
         try:
             changed = (folder / "run.json").stat().st_mtime_ns
@@ -128,6 +155,8 @@ class Shelf:
         """
         from linkways.studies import load_study
 
+        if self.may_see is not None:
+            self.entry(id)
         folder = self.settings.job_folder(id)
         if _NAME.fullmatch(id) and folder.is_dir():
             return load_study(folder)

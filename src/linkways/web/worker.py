@@ -38,6 +38,7 @@ class Worker:
         patience_s: how long a worker may be silent.
         steps_at_once: steps of one run side by side; None for one per core.
         parent: the process that must be alive; None for none.
+        catalogue: the database of the catalogue; a file beside the jobs table by default.
     """
 
     def __init__(
@@ -48,9 +49,11 @@ class Worker:
         patience_s: float = 15.0,
         steps_at_once: int | None = None,
         parent: int | None = None,
+        catalogue: str = "",
     ) -> None:
         self.runs, self.most_running, self.patience_s = runs, most_running, patience_s
         self.steps_at_once, self.parent = steps_at_once, parent
+        self.catalogue = catalogue or str(runs / ".linkways" / "catalogue.sqlite")
         self.jobs = Jobs(runs / ".linkways" / "jobs.sqlite")
         self.stop = threading.Event()
 
@@ -74,7 +77,18 @@ class Worker:
             # whoever holds the folder needs a moment to let go
             self.stop.wait(_BEAT_S)
         else:
+            self._settle(job, state, sentence)
             self.jobs.end(job.id, str(job.claim), state, sentence)  # type: ignore[arg-type]
+
+    def _settle(self, job: Job, state: str, sentence: str) -> None:
+        """Tell the editors' desk what came of a check."""
+        from linkways.web.replication import after_check
+
+        if job.kind == "check":
+            try:
+                after_check(job, self.runs, self.catalogue, state, sentence)
+            except LinkwaysError as error:
+                _log.error("check %s: %s", job.id, error)
 
     def _outcome(self, job: Job, watch: _Watch) -> tuple[str, str]:
         from linkways.studies import RunStopped, load_study, run_study
@@ -97,7 +111,7 @@ class Worker:
             _log.exception("run %s", job.id)
             return "failed", f"an error in Linkways itself ({type(error).__name__}: {error}); please report it"
         try:
-            after_run(self.jobs.get(job.id), self.runs)
+            after_run(self.jobs.get(job.id), self.runs, self.catalogue)
         except LinkwaysError as error:
             # the results are there, whatever becomes of the draft
             watch.note(f"the draft of the solution could not be put into the catalogue: {error}")
@@ -190,6 +204,7 @@ def main(arguments: list[str]) -> None:
         patience_s=float(patience),
         steps_at_once=int(steps) or None,
         parent=int(parent),
+        catalogue=os.environ.get("LINKWAYS_WEB_CATALOGUE", ""),
     )
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: worker.stop.set())

@@ -1,6 +1,5 @@
 """Replicating a solution: begin with its study, give inputs and parameters of one's own, see what the checks say."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 from fastapi import APIRouter, Depends, Request
@@ -8,7 +7,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Resp
 from starlette.datastructures import FormData, UploadFile
 
 from linkways.web.forms import apply_inputs, apply_parameters
-from linkways.web.pages import html, render
+from linkways.web.pages import html, posted_form, render
 from linkways.web.replication import refuse_unless_open, replicate, verdict, write_job_study
 from linkways.web.routes.runs import run_page, setup_of
 from linkways.web.routes.solutions import visible_record
@@ -18,16 +17,10 @@ from linkways.web.uploads import used_mb
 router = APIRouter(tags=["replicate"])
 
 
-async def posted_form(request: Request) -> AsyncIterator[FormData]:
-    """The form that was sent, within limits; files are spooled to disk, and gone when it is answered."""
-    async with request.form(max_files=100, max_fields=2000) as form:
-        yield form
-
-
 @router.post("/solutions/{id}/replicate")
 def begin(request: Request, id: str, site: TheSite, user: CurrentUser) -> Response:
     """Begin a replication of a solution's study: a draft run, to be given inputs of one's own."""
-    visible_record(site, user.id, id)
+    visible_record(site, user, id)
     job = replicate(site.settings, site.jobs, site.store, user, id)
     return _answer(request, site, job.id, {})
 

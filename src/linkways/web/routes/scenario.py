@@ -9,10 +9,9 @@ from starlette.datastructures import FormData
 
 from linkways.errors import LinkwaysError
 from linkways.web.layers import geojson_of
-from linkways.web.pages import PageData, html, page
+from linkways.web.pages import PageData, html, page, posted_form
 from linkways.web.problems import Conflict
 from linkways.web.replication import add_job, share_steps, verdict, write_job_study
-from linkways.web.routes.replicate import posted_form
 from linkways.web.scenarios import apply_edits, edit_from, input_layer, possible_edits
 from linkways.web.site import CurrentUser, TheSite
 

@@ -10,20 +10,22 @@ from linkways.web.layers import maps_of
 from linkways.web.pages import PageData, page
 from linkways.web.problems import NotThere
 from linkways.web.routes.start import place_features, simulated_inputs
+from linkways.web.settings import User
 from linkways.web.site import CurrentUser, Site, TheSite
 
 router = APIRouter(tags=["solutions"])
 
 
-def visible_record(site: Site, user_id: str, id: str) -> Any:
-    """A record that this user may read: a published one, or a draft of the user's own.
+def visible_record(site: Site, user: User, id: str) -> Any:
+    """A record that this user may read: a published one, one the user wrote in, and for reviewers those at the desk.
 
     Raises:
         NotThere: there is none that the user may read.
     """
     record = site.records.get(id)
     history = site.store.history(id)
-    if history[-1].status != "published" and all(one.author != user_id for one in history):
+    shown = history[-1].status in ("published", "superseded") or user.id in [one.author for one in history]
+    if not shown and not (user.at_least("reviewer") and history[-1].status != "draft") and not user.at_least("editor"):
         raise NotThere(f"there is no solution '{id}'")
     return record
 
@@ -33,14 +35,14 @@ def record_yaml(id: str, site: TheSite, user: CurrentUser) -> Response:
     """The record of a solution as YAML, as `linkways solutions import` reads it."""
     from linkways.catalogue import record_text
 
-    text = record_text(visible_record(site, user.id, id))
+    text = record_text(visible_record(site, user, id))
     return Response(text, media_type="application/yaml")
 
 
 @router.get("/solutions/{id}.geojson")
 def solution_place(id: str, site: TheSite, user: CurrentUser) -> dict[str, Any]:
     """Where a solution is, as GeoJSON."""
-    visible_record(site, user.id, id)
+    visible_record(site, user, id)
     return {"type": "FeatureCollection", "features": place_features(site, id)}
 
 
@@ -54,7 +56,7 @@ def solution(
     """One solution: its story, building blocks, impacts, study and results, and how to cite it."""
     from linkways.catalogue import in_language
 
-    record = visible_record(site, user.id, id)
+    record = visible_record(site, user, id)
     shown = in_language(record, lang) if lang else record
     runs = site.shelf.of_solution(id)
     revision = site.store.history(id)[-1]
@@ -70,6 +72,8 @@ def solution(
             one.data() for one in site.shelf.entries() if one.solution == id and one.kind == "replication"
         ],
         "cite": cite(record, revision),
+        "at_desk": user.at_least("reviewer") or (user.role != "reader" and user.id in site.desk.authors(id)),
+        "remarks": len([one for one in site.desk.comments(id) if not one.settled]),
         "has_place": record.place.geometry is not None or record.place.bounds is not None,
     }
 

@@ -1,10 +1,12 @@
 """The start page (map, search and facets), my work, and about the data."""
 
+import re
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 
 from linkways.errors import LinkwaysError
+from linkways.web.accounts import refuse_anyone
 from linkways.web.pages import ASSETS, PageData, page
 from linkways.web.replication import read_box
 from linkways.web.site import CurrentUser, Site, TheSite
@@ -144,17 +146,18 @@ def place_shape(site: Site, id: str) -> Any:
 
 @page(router, "/my", "my.html")
 def my_work(site: TheSite, user: CurrentUser) -> PageData:
-    """My runs, and the drafts of solutions that came of them."""
-    mine = [one for one in site.shelf.entries() if one.owner == user.id]
-    drafts = []
-    for entry in mine:
-        if entry.kind == "replication" and entry.state == "finished":
-            try:
-                record = site.records.get(str(site.shelf.record(entry.id)["solution"]["id"]))
-            except (LinkwaysError, KeyError, TypeError):
-                continue
-            drafts.append({"id": record.id, "title": record.title, "status": site.records.status(record.id)})
-    return {"user": user.name, "runs": [one.data() for one in mine], "drafts": drafts}
+    """My runs, the solutions that I write, and what I am told of them."""
+    refuse_anyone(user)
+    names = site.names()
+    return {
+        "user": user.name,
+        "runs": [one.data() for one in site.shelf.entries() if one.owner == user.id],
+        "drafts": [{"id": id, "title": title, "status": status} for id, title, status in site.desk.records_of(user.id)],
+        "notices": [
+            {**vars(one), "body": re.sub(r"\{(\w+)\}", lambda found: names.get(found[1], found[1]), one.body)}
+            for one in site.desk.notices(user.id)
+        ],
+    }
 
 
 @page(router, "/about", "about.html")

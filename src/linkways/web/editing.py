@@ -1,0 +1,120 @@
+"""Editing a record in the browser: its fields as a form, and the form as a record.
+
+Texts are written as they are, lists of texts one a line, and what has parts of its own as YAML, checked like a file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from linkways.catalogue import Solution, record_from
+from linkways.errors import LinkwaysError
+from linkways.plain_yaml import read_yaml, write_yaml
+
+__all__ = ["new_record", "record_fields", "record_of_form"]
+
+_FIELDS: dict[str, tuple[str, str, str]] = {
+    "title": ("line", "Title", ""),
+    "summary": ("text", "Summary", "Two or three sentences that stand in lists."),
+    "place": ("yaml", "Place", "name, countries (ISO codes), bounds: [west, south, east, north] in degrees"),
+    "species": ("yaml", "Species", "- {scientific_name: Panthera onca, name: jaguar}"),
+    "keywords": ("lines", "Keywords", "One a line."),
+    "context": ("text", "Context", "Where it began. Markdown."),
+    "challenges": ("yaml", "Challenges", "A sentence each, after a dash."),
+    "beneficiaries": ("lines", "Who benefits", "One a line."),
+    "building_blocks": ("yaml", "Building blocks", "id, title, description, enabling_factors, lessons_learned, steps"),
+    "interaction": ("text", "How the blocks work together", ""),
+    "impacts": ("yaml", "Impacts", "- {fact: what changed, source: where it is told}"),
+    "story": ("text", "Story", "Markdown."),
+    "classifications": ("yaml", "Classifications", "vocabulary: [codes]"),
+    "contributors": ("yaml", "Contributors", "A name each, after a dash; or name, organisation, role."),
+    "sources": ("yaml", "Sources", "key: citation"),
+    "links": ("yaml", "Links", "- {title: ..., url: https://...}"),
+    "resources": ("yaml", "Resources", "- {title: ..., url: https://...}"),
+    "reproduces": (
+        "yaml",
+        "What the study gives",
+        "- {computed: step.output, value: 12.5, tolerance_percent: 1}; reviewers have it run again and compared",
+    ),
+    "translations": ("yaml", "Translations", "language: {field: text}"),
+}
+
+
+def record_fields(record: Solution, texts: Mapping[str, str] | None = None) -> list[dict[str, str]]:
+    """The fields of a record for a form; ``texts`` are what was sent and not taken."""
+    data = record.to_data()
+    out = []
+    for name, (kind, label, doc) in _FIELDS.items():
+        text = (texts or {}).get(name)
+        shown = _text(kind, data.get(name)) if text is None else text
+        out.append({"name": name, "kind": kind, "label": label, "doc": doc, "text": shown})
+    return out
+
+
+def record_of_form(record: Solution, texts: Mapping[str, str]) -> tuple[Solution | None, dict[str, str]]:
+    """The record with what was sent, or the mistakes by field.
+
+    A field that was not sent stays as it is. The study is not changed here: it comes with the replication.
+    """
+    data, mistakes = record.to_data(), {}
+    for name, (kind, label, _) in _FIELDS.items():
+        if name not in texts:
+            continue
+        try:
+            value = _value(kind, texts[name], label)
+        except LinkwaysError as error:
+            mistakes[name] = str(error)
+            continue
+        if value in (None, "", [], {}):
+            data.pop(name, None)
+        else:
+            data[name] = value
+    if mistakes:
+        return None, mistakes
+    try:
+        return record_from(data), {}
+    except LinkwaysError as error:
+        return None, _by_field(error)
+
+
+def new_record(id: str, title: str, author: str) -> Solution:
+    """The draft of a solution that begins with its title.
+
+    Raises:
+        RecordError: the id or the title will not do.
+    """
+    data: dict[str, Any] = {
+        "id": id.strip(),
+        "title": title.strip(),
+        "summary": "To be written.",
+        "place": {"name": "To be told"},
+    }
+    if author:
+        data["contributors"] = [author]
+    return record_from(data)
+
+
+def _text(kind: str, value: Any) -> str:
+    if value is None:
+        return ""
+    if kind == "lines":
+        return "\n".join(str(one) for one in value)
+    return write_yaml(value).strip() if kind == "yaml" else str(value)
+
+
+def _value(kind: str, text: str, label: str) -> Any:
+    text = text.replace("\r\n", "\n").strip()
+    if kind == "lines":
+        return [line.strip() for line in text.split("\n") if line.strip()]
+    return read_yaml(text, label).data if kind == "yaml" and text else text
+
+
+def _by_field(error: LinkwaysError) -> dict[str, str]:
+    """Mistakes by the field that each begins with; others under the title."""
+    out: dict[str, list[str]] = {}
+    for sentence in getattr(error, "problems", [str(error)]):
+        plain = sentence.lstrip(": ")
+        name = next((one for one in _FIELDS if plain.startswith(one)), "title")
+        out.setdefault(name, []).append(plain)
+    return {name: "; ".join(sentences) for name, sentences in out.items()}
