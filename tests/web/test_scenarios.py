@@ -11,8 +11,8 @@ from starlette.testclient import TestClient
 
 from linkways.errors import LinkwaysError
 from linkways.studies import load_study
+from linkways.studies.scenarios import apply_edits, edit_from, input_layer, possible_edits
 from linkways.web.jobs import Job
-from linkways.web.scenarios import apply_edits, edit_from, input_layer, possible_edits
 
 READ = {"accept": "text/html"}
 LINE = {"type": "LineString", "coordinates": [[-86.5, 14.05], [-86.5, 14.95]]}

@@ -57,7 +57,7 @@ class Run:
         Raises:
             LinkwaysError: the run has no such output, or it is a figure.
         """
-        from linkways.spatial import read_raster, read_table, read_vectors
+        from linkways.spatial import read_field, read_raster, read_table, read_vectors
 
         output = self.output(reference)
         if output["file"] is None:
@@ -65,6 +65,8 @@ class Run:
         path = self.folder / output["file"]
         if path.suffix == ".png":
             raise LinkwaysError(f"output {reference} is a figure; open {path}")
+        if path.suffix == ".nc":
+            return read_field(path)
         if path.parent.name == "tables":
             return read_table(path.with_suffix(".parquet"))
         return read_raster(path).rename(output["name"]) if path.suffix == ".tif" else read_vectors(path)

@@ -1,6 +1,7 @@
 """What if: changes drawn on a run's map, run as a scenario beside it."""
 
 import json
+import threading
 from typing import Any
 
 from fastapi import APIRouter, Depends, Request
@@ -8,11 +9,11 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response
 from starlette.datastructures import FormData
 
 from linkways.errors import LinkwaysError
+from linkways.studies.scenarios import apply_edits, edit_from, input_layer, possible_edits
 from linkways.web.layers import geojson_of
 from linkways.web.pages import PageData, html, page, posted_form
-from linkways.web.problems import Conflict
+from linkways.web.problems import Conflict, TooMany
 from linkways.web.replication import add_job, share_steps, verdict, write_job_study
-from linkways.web.scenarios import apply_edits, edit_from, input_layer, possible_edits
 from linkways.web.site import CurrentUser, TheSite
 
 router = APIRouter(tags=["scenarios"])
@@ -70,6 +71,39 @@ def run_scenario(
     if html(request):
         return RedirectResponse(f"/runs/{job.id}", 303)
     return JSONResponse({"run": job.id, "state": "draft" if problems else "queued", "problems": problems}, 201)
+
+
+@router.post("/runs/{id}/what-if/now")
+def answer_now(
+    id: str,
+    site: TheSite,
+    form: FormData = Depends(posted_form),  # noqa: B008
+) -> dict[str, Any]:
+    """What changes would change in the numbers of a run, told at once; nothing is kept.
+
+    Takes what `/runs/{id}/what-if` takes. Steps that would take too long are named and left out.
+    """
+    from linkways.studies.instant import answer_at_once
+
+    run, study = site.shelf.run(id), site.shelf.study(id)
+    texts = {key: value for key, value in form.multi_items() if isinstance(value, str)}
+    edits = [edit_from(one, study) for one in _edits(texts)]
+    if not _AT_ONCE.acquire(timeout=_WAIT_S):
+        raise TooMany("others are asking at the moment; try again in some seconds, or run the scenario")
+    try:
+        answer = answer_at_once(run, study, edits, within_s=_WITHIN_S)
+    finally:
+        _AT_ONCE.release()
+    return {
+        "indicators": [vars(one) for one in answer.indicators],
+        "computed": list(answer.computed),
+        "left_out": list(answer.left_out),
+        "seconds": round(answer.seconds, 3),
+    }
+
+
+_AT_ONCE = threading.BoundedSemaphore(2)
+_WAIT_S, _WITHIN_S = 20.0, 20.0
 
 
 def _edits(texts: dict[str, str]) -> list[Any]:

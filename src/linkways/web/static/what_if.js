@@ -145,6 +145,34 @@ function list() {
   document.getElementById("edits").value = changes.length ? JSON.stringify(changes) : "";
   const features = changes.filter((one) => one.geometry).map((one) => ({ type: "Feature", properties: {}, geometry: one.geometry }));
   map.getSource("changes").setData({ type: "FeatureCollection", features });
+  answer();
+}
+
+// What the changes change, told at once; a newer question makes an older answer worthless.
+let asked = 0;
+const shown = (x) => (x === null ? "" : Number(x.toPrecision(6)).toLocaleString(document.documentElement.lang));
+async function answer() {
+  const box = document.getElementById("answer");
+  const told = document.getElementById("answer-say");
+  const number = ++asked;
+  box.hidden = !changes.length;
+  if (!changes.length) return;
+  told.textContent = told.dataset.computing;
+  const data = new FormData(form);
+  const answered = await fetch(`/runs/${run}/what-if/now`, { method: "POST", body: data, headers: { accept: "application/json" } });
+  const found = await answered.json();
+  if (number !== asked) return;
+  if (!answered.ok) return void (told.textContent = found.detail);
+  const left = found.left_out.length ? ` ${told.dataset.left} ${found.left_out.join(", ")}` : "";
+  told.textContent = `${found.computed.join(", ")}: ${found.seconds.toFixed(1)} s.${left}`;
+  document.getElementById("answer-rows").replaceChildren(...found.indicators.map((one) => {
+    const change = one.before === null || one.after === null ? null : one.after - one.before;
+    const share = change === null || !one.before ? "" : ` (${change > 0 ? "+" : ""}${((100 * change) / Math.abs(one.before)).toPrecision(3)} %)`;
+    return element("tr", { className: change ? "changed" : "" },
+      element("td", { className: "words" }, one.doc, " ", element("small", {}, `${one.id}${one.unit ? `, ${one.unit}` : ""}`)),
+      element("td", {}, shown(one.before)), element("td", {}, shown(one.after)),
+      element("td", {}, change ? `${change > 0 ? "+" : ""}${shown(change)}${share}` : "0"));
+  }));
 }
 form.addEventListener("submit", () => {
   if (corners.value.trim()) add();

@@ -22,7 +22,15 @@ if TYPE_CHECKING:
 
     from linkways.studies import Study
 
-__all__ = ["EDITS", "Edit", "apply_edits", "edit_from", "input_layer", "possible_edits"]
+__all__ = [
+    "EDITS",
+    "Edit",
+    "apply_edits",
+    "edit_from",
+    "input_layer",
+    "possible_edits",
+    "study_on_its_own",
+]
 
 EDITS: dict[str, tuple[str, str]] = {
     "road": ("line", "A road: resistance along the line is raised to a number"),
@@ -230,7 +238,7 @@ def apply_edits(study: Study, edits: Sequence[Edit], folder: Path) -> dict[str, 
     """
     if not edits or len(edits) > _MOST_EDITS:
         raise LinkwaysError(f"give from 1 to {_MOST_EDITS} changes; {len(edits)} were given")
-    data = {**study.data, "inputs": _located(study)}
+    data = study_on_its_own(study)
     for name in dict.fromkeys(edit.input for edit in edits if edit.kind == "restore"):
         chosen = [edit for edit in edits if edit.kind == "restore" and edit.input == name]
         _put_file(data, study, name, folder, ".tif", _restored(study, name, chosen))
@@ -246,6 +254,11 @@ def apply_edits(study: Study, edits: Sequence[Edit], folder: Path) -> dict[str, 
             chosen = [edit for edit in edits if edit.kind in kinds and edit.input == name]
             burnt[name] = _burn(data, burnt.get(name, name), chosen, rule, folder)
     return data
+
+
+def study_on_its_own(study: Study) -> dict[str, Any]:
+    """The study as plain data with the paths of its inputs in full, so that it can lie anywhere."""
+    return {**study.data, "inputs": _located(study)}
 
 
 def _located(study: Study) -> dict[str, Any]:
