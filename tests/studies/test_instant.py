@@ -15,7 +15,7 @@ from linkways.studies import load_study, run_study
 from linkways.studies.instant import answer_at_once
 from linkways.studies.scenarios import apply_edits, edit_from
 
-AREA = {"type": "Polygon", "coordinates": [[[-86.8, 14.2], [-86.2, 14.2], [-86.2, 14.8], [-86.8, 14.8], [-86.8, 14.2]]]}
+AREA = {"type": "Polygon", "coordinates": [[[-86.6, 14.4], [-86.4, 14.4], [-86.4, 14.8], [-86.6, 14.8], [-86.6, 14.4]]]}
 ROAD = {"type": "LineString", "coordinates": [[-86.55, 14.0], [-86.55, 15.0]]}
 STUDY = """
 linkways: 1

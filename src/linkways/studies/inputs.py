@@ -16,7 +16,7 @@ from linkways.studies.recipe import StudyInput
 if TYPE_CHECKING:
     from linkways.spatial._grid import Grid
 
-__all__ = ["Header", "content_hash", "header_of", "open_header", "read_input", "without_path"]
+__all__ = ["Header", "content_hash", "header_of", "kind_of_file", "open_header", "read_input", "without_path"]
 
 Bounds = tuple[float, float, float, float]
 
@@ -85,7 +85,8 @@ def open_header(item: StudyInput, folder: Path, wanted: str | None = None) -> He
     else:
         target = _target(item, folder)
         # a NetCDF file holds rasters as well as fields
-        kind = item.kind or ("field" if wanted == "field" and target.endswith(".nc") else _kind_of(target)) or wanted
+        is_field = wanted == "field" and target.endswith(".nc")
+        kind = item.kind or ("field" if is_field else kind_of_file(target)) or wanted
         if kind is None:
             raise LinkwaysError("the file ending does not tell what it holds; add 'kind: raster', 'vector' or 'table'")
         openers = {
@@ -228,7 +229,8 @@ def _package_file(item: StudyInput) -> Path:
     raise _missing(folders[0] / Path(*parts), written) if folders else LinkwaysError(f"there is no file {written}")
 
 
-def _kind_of(target: str) -> str | None:
+def kind_of_file(target: str) -> str | None:
+    """The kind of input that a file's ending, or its Parquet schema, tells; None where it may be several."""
     name = Path(target.split("?", 1)[0])
     ending = name.suffix.lower()
     if ending == ".parquet":

@@ -107,7 +107,7 @@ def _unordered_targets(study: Study, kind: str) -> list[str]:
         names = [name for name in study.inputs if _handed_as(study, name) & set(_PROTECTED)]
         return [name for name in names if _kind_of(study, name) == "vector"]
     names = [name for name in study.inputs if "barriers" in _handed_as(study, name)]
-    return [name for name in names if _kind_of(study, name) == "vector"]
+    return [name for name in names if _is_layer(study, name)]
 
 
 def _resistances(study: Study) -> list[str]:
@@ -126,6 +126,16 @@ def _resistances(study: Study) -> list[str]:
 
 def _handed_as(study: Study, name: str) -> set[str]:
     return {own for step in study.steps for own, reference in step.references() if reference == name}
+
+
+def _is_layer(study: Study, name: str) -> bool:
+    """Whether an input holds map features, also where a step asks only for their table."""
+    from linkways.studies.inputs import kind_of_file
+
+    item = study.inputs[name]
+    if item.kind or _kind_of(study, name) == "vector":
+        return (item.kind or "vector") == "vector"
+    return item.origin == "path" and kind_of_file(str(study.folder / str(item.value))) == "vector"
 
 
 def _kind_of(study: Study, name: str) -> str | None:
