@@ -39,11 +39,11 @@ def free_port() -> int:
 
 def ask(port: int, path: str, method: str = "GET") -> Any:
     request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", method=method)
-    with urllib.request.urlopen(request, timeout=20) as answer:
+    with urllib.request.urlopen(request, timeout=60) as answer:
         return json.loads(answer.read() or b"null")
 
 
-def until(done: Callable[[], Any], seconds: float = 90.0) -> Any:
+def until(done: Callable[[], Any], seconds: float = 240.0) -> Any:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         try:
@@ -80,7 +80,7 @@ def server(runs: Path) -> Iterator[Start]:
     yield start
     for process in started:
         process.terminate()
-        process.wait(timeout=20)
+        process.wait(timeout=60)
 
 
 def test_a_server_killed_in_the_middle_of_a_run_loses_nothing(server: Start, runs: Path) -> None:
