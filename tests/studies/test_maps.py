@@ -20,8 +20,8 @@ from linkways.errors import LinkwaysError
 from linkways.spatial import new_raster
 from linkways.studies._map_frame import View, degree_text, degree_ticks, plane_ticks, scale_bar
 from linkways.studies._map_rasters import coarsened
-from linkways.studies._map_style import PALETTES
 from linkways.studies._map_words import map_in_words
+from linkways.studies.map_style import PALETTES
 from linkways.studies.maps import draw_map
 
 WGS84 = Geod(ellps="WGS84")

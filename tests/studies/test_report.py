@@ -15,8 +15,8 @@ import pytest
 from PIL import Image
 
 from linkways.errors import LinkwaysError
-from linkways.studies._numbers import column_heading, column_text, in_words, number, unit_text
 from linkways.studies._report_record import day, duration, solution_of
+from linkways.studies.numbers import column_heading, column_text, in_words, number, unit_text
 from linkways.studies.report import write_report
 from tests.studies.finished_run import CORRIDORS, HOSTILE, RUN_ID, links, make_run, report, run_record
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from linkways.studies._map_style import (
+from linkways.studies.map_style import (
     INK,
     MOST_CLASSES,
     NODATA,
@@ -21,7 +21,7 @@ from linkways.studies._map_style import (
     continuous_scale,
     repeating_scale,
 )
-from linkways.studies._numbers import column_heading, number
+from linkways.studies.numbers import column_heading, number
 
 if TYPE_CHECKING:
     import geopandas as gpd

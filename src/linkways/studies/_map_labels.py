@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from linkways.studies._map_style import FAINT, INK, Label
+from linkways.studies.map_style import FAINT, INK, Label
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from linkways.studies._map_style import (
+from linkways.studies.map_style import (
     MOST_CLASSES,
     NODATA,
     Key,

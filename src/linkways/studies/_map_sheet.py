@@ -16,8 +16,8 @@ from linkways.studies._map_frame import (
     scale_bar,
     true_north,
 )
-from linkways.studies._map_style import FAINT, INK, Key
-from linkways.studies._numbers import number
+from linkways.studies.map_style import FAINT, INK, Key
+from linkways.studies.numbers import number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from linkways.studies._numbers import column_heading, number, unit_text
+from linkways.studies.numbers import column_heading, number, unit_text
 
 if TYPE_CHECKING:
     from linkways.studies.maps import MapLayer

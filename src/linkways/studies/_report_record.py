@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from linkways.errors import LinkwaysError
-from linkways.studies._numbers import in_words, number, unit_text
+from linkways.studies.numbers import in_words, number, unit_text
 
 __all__ = ["data_of", "day", "duration", "method_steps", "notes_of", "solution_of"]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from linkways.errors import LinkwaysError, nearest
-from linkways.studies._map_style import STROKES, Styled, Wishes
+from linkways.studies.map_style import STROKES, Styled, Wishes
 
 if TYPE_CHECKING:
     import geopandas as gpd

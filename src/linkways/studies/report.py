@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from linkways.errors import LinkwaysError
-from linkways.studies._numbers import in_words, number, unit_text
-from linkways.studies._report_layers import Results
 from linkways.studies._report_record import data_of, day, duration, method_steps, notes_of, solution_of
+from linkways.studies.numbers import in_words, number, unit_text
+from linkways.studies.report_layers import Results
 from linkways.studies.run import Run, read_run
 
 __all__ = ["write_report"]

@@ -26,7 +26,7 @@ from linkways.errors import LinkwaysError
 from linkways.method import Method
 from linkways.studies.inputs import without_path
 
-__all__ = ["Finished", "Part", "Store", "locked", "step_key", "write_json"]
+__all__ = ["Finished", "FolderBusy", "Part", "Store", "locked", "step_key", "write_json"]
 
 # Matplotlib keeps fonts and settings in state that threads share.
 _DRAWING = threading.Lock()
@@ -198,19 +198,23 @@ class Store:
         aside.rename(final)
 
 
+class FolderBusy(LinkwaysError):
+    """Another run is at work in the folder."""
+
+
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Hold the folder for this run; the lock goes with the process, however that ends.
 
     Raises:
-        LinkwaysError: another run holds it.
+        FolderBusy: another run holds it.
     """
     file = folder / "lock"
     with file.open("a+", encoding="ascii") as handle:
         if not _lock(handle):
             handle.seek(0)
             holder = handle.read().strip() or "unknown"
-            raise LinkwaysError(
+            raise FolderBusy(
                 f"another run (process {holder}) is at work in {folder.parent}; wait for it or give another --out"
             )
         handle.seek(0)

@@ -234,7 +234,7 @@ def difference_tile(before: RunLayer, after: RunLayer, z: int, x: int, y: int) -
 
 def difference_at(before: RunLayer, after: RunLayer, longitude: float, latitude: float) -> dict[str, Any]:
     """Return both values at a place, and the change."""
-    from linkways.studies._numbers import number
+    from linkways.studies.numbers import number
 
     old, new = (value_at(layer, longitude, latitude) for layer in (before, after))
     change = new["value"] - old["value"] if old["value"] is not None and new["value"] is not None else None

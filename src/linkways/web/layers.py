@@ -103,7 +103,7 @@ class Look:
 
 def layers_of(run: Run) -> list[RunLayer]:
     """Return the layers of a run: what it made, in the order of its steps, then the inputs that it kept."""
-    from linkways.studies._report_layers import Results
+    from linkways.studies.report_layers import Results
 
     results = Results(run)
     names = [
@@ -203,7 +203,7 @@ def _look(kind: str, file: Path, changed: int, title: str, unit: str, doc: str, 
 
 
 def heading_of(title: str, unit: str) -> str:
-    from linkways.studies._numbers import unit_text
+    from linkways.studies.numbers import unit_text
 
     return f"{title} ({unit_text(unit)})" if unit and unit_text(unit).lower() not in title.lower() else title
 
@@ -235,7 +235,7 @@ def _builtin_names(file: Path) -> dict[str, str]:
 
 
 def _class_look(codes: np.ndarray, names: Mapping[str, str], heading: str, palette: str | None) -> Look:
-    from linkways.studies._map_style import MOST_CLASSES, class_scale, repeating_scale
+    from linkways.studies.map_style import MOST_CLASSES, class_scale, repeating_scale
 
     if len(codes) > MOST_CLASSES:
         scale = repeating_scale(len(codes), heading)
@@ -254,7 +254,7 @@ def _class_look(codes: np.ndarray, names: Mapping[str, str], heading: str, palet
 
 
 def bar_look(known: np.ndarray, heading: str, about: str, wanted: Mapping[str, Any]) -> Look:
-    from linkways.studies._map_style import continuous_scale
+    from linkways.studies.map_style import continuous_scale
 
     log = bool(wanted.get("log")) and bool((known > 0).any())
     scale = continuous_scale(known, palette=wanted.get("palette"), about=about, heading=heading, log=log)
@@ -264,7 +264,7 @@ def bar_look(known: np.ndarray, heading: str, about: str, wanted: Mapping[str, A
 
 
 def _bar(low: float, high: float, log: bool, colours: np.ndarray, heading: str, extend: str) -> dict[str, Any]:
-    from linkways.studies._numbers import number
+    from linkways.studies.numbers import number
 
     at = np.linspace(0, 1, _STOPS)
     values = 10 ** (np.log10(low) + at * np.log10(high / low)) if log else low + at * (high - low)
@@ -277,7 +277,7 @@ def _bar(low: float, high: float, log: bool, colours: np.ndarray, heading: str, 
 
 def _vector_look(file: Path, heading: str, wanted: Mapping[str, Any]) -> Look:
     from linkways.spatial import read_vectors
-    from linkways.studies._map_style import class_colours, continuous_scale
+    from linkways.studies.map_style import class_colours, continuous_scale
 
     column = wanted.get("column")
     frame = read_vectors(file)
@@ -377,7 +377,7 @@ def value_at(layer: RunLayer, longitude: float, latitude: float) -> dict[str, An
     import rasterio
     from rasterio.warp import transform
 
-    from linkways.studies._numbers import number, unit_text
+    from linkways.studies.numbers import number, unit_text
 
     if layer.kind != "raster":
         raise LinkwaysError(f"{layer.name} holds features; values at a place are read from rasters")

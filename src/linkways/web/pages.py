@@ -123,7 +123,7 @@ def _environment() -> Any:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     from linkways import __version__
-    from linkways.studies._numbers import column_heading, column_text, in_words, number, unit_text
+    from linkways.studies.numbers import column_heading, column_text, in_words, number, unit_text
 
     environment = Environment(
         loader=PackageLoader("linkways.web", "templates"),

@@ -92,6 +92,7 @@ class Worker:
 
     def _outcome(self, job: Job, watch: _Watch) -> tuple[str, str]:
         from linkways.studies import RunStopped, load_study, run_study
+        from linkways.studies.store import FolderBusy
         from linkways.web.replication import after_run
 
         try:
@@ -102,10 +103,10 @@ class Worker:
             watch.flush()
         except RunStopped:
             return ("cancelled", "") if watch.cancelled else ("stopped", "")
+        except FolderBusy:
+            # a worker that was thought dead is ending its step
+            return "stopped", ""
         except LinkwaysError as error:
-            # another process is at work in the folder: a worker that was thought dead is ending its step
-            if "is at work in" in str(error):
-                return "stopped", ""
             return "failed", str(error)
         except Exception as error:
             _log.exception("run %s", job.id)

@@ -218,7 +218,7 @@ def table(id: str, reference: str, site: TheSite, rows: Annotated[int, Query(ge=
 def table_part(run: Any, output: dict[str, Any], rows: int) -> dict[str, Any]:
     """The first rows of a table as people read them."""
     from linkways.spatial import read_table
-    from linkways.studies._numbers import column_heading, column_text
+    from linkways.studies.numbers import column_heading, column_text
 
     path = run.folder / output["file"]
     whole = path.with_suffix(".parquet")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from linkways.errors import LinkwaysError, nearest
-from linkways.studies._numbers import number, unit_text
+from linkways.studies.numbers import number, unit_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

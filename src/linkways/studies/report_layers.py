@@ -12,7 +12,7 @@ from typing import Any
 
 from linkways.errors import LinkwaysError
 from linkways.studies._map_words import map_in_words
-from linkways.studies._numbers import column_heading, column_text, in_words, unit_text
+from linkways.studies.numbers import column_heading, column_text, in_words, unit_text
 from linkways.studies.run import Run
 
 __all__ = ["About", "Results"]
@@ -227,7 +227,7 @@ class Results:
 
     def value(self, reference: str) -> dict[str, Any]:
         """Return one number of the run with its unit and meaning."""
-        from linkways.studies._numbers import number
+        from linkways.studies.numbers import number
 
         output, about = self.run.output(reference), self.about(reference)
         return {
