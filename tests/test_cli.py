@@ -286,3 +286,10 @@ def test_a_study_with_a_circle_of_steps_is_refused(place, capsys):
     err = refused("study", "run", place / "study.yaml", "--out", place / "out", capsys=capsys, out=place / "out")
     assert "one" in err
     assert "two" in err
+
+
+def test_a_camera_trap_package_becomes_tables_with_its_checks(shared, tmp_path, capsys):
+    package, out = shared / "data" / "populations" / "camtrapdp_example", tmp_path / "tables"
+    linkways("populations", "camtrapdp", package, "--out", out, capsys=capsys)
+    written = {file.name for file in out.iterdir()}
+    assert {"import_camtrapdp.deployments.csv", "import_camtrapdp.checks.csv"} <= written

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -16,7 +16,7 @@ from linkways import __version__
 from linkways.catalogue._command import solutions
 from linkways.checkpoint import Stopped, keep_in
 from linkways.errors import LinkwaysError, nearest
-from linkways.method import ROOMS, Input, Method, Parameter, methods, reporting_progress
+from linkways.method import ROOMS, Input, Method, Parameter, find_method, methods, reporting_progress
 from linkways.time_left import TimeLeft, clock_words
 from linkways.web._command import serve_command
 
@@ -126,6 +126,9 @@ def _room(room: str) -> click.Group:
         group.add_command(omniscape)
     if room == "planning":
         group.add_command(marxan)
+    if room == "populations":
+        group.add_command(camtrapdp)
+        group.add_command(wildlife_insights)
     return group
 
 
@@ -165,12 +168,46 @@ def omniscape(config: Path, estimate: bool) -> None:
 @click.argument("config", type=click.Path(path_type=Path))
 @click.option("--gap-percent", type=click.FloatRange(min=0), default=0.0, show_default=True, help="Good enough [%].")
 @click.option("--time-limit-s", type=click.FloatRange(min=1), default=300.0, show_default=True, help="Time [s].")
-def marxan(config: Path, gap_percent: float, time_limit_s: float) -> None:
-    """Solve a Marxan input folder (INPUT.DAT) exactly and write the output files Marxan would."""
+@click.option(
+    "--solver",
+    type=click.Choice(["exact", "annealing"]),
+    default="exact",
+    show_default=True,
+    help="The proven best plan, or annealed as Marxan does; the bound stands beside both.",
+)
+@click.option("--spf", is_flag=True, help="Targets may be missed at their price (SPF); else they are met.")
+def marxan(config: Path, gap_percent: float, time_limit_s: float, solver: str, spf: bool) -> None:
+    """Solve a Marxan or Marxan with Zones folder (INPUT.DAT) and write the output files Marxan would."""
     from linkways.planning.marxan import run_marxan
 
-    for file in run_marxan(config, gap_percent=gap_percent, time_limit_s=time_limit_s):
+    chosen: Literal["exact", "annealing"] = "annealing" if solver == "annealing" else "exact"
+    for file in run_marxan(config, gap_percent=gap_percent, time_limit_s=time_limit_s, solver=chosen, spf=spf):
         click.echo(file)
+
+
+@click.command("camtrapdp")
+@click.argument("package", type=click.Path(path_type=Path))
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the tables and the checks.")
+@click.option("--time-zone", help="Zone of times written without one, such as Asia/Ashgabat.")
+def camtrapdp(package: Path, out: Path, time_zone: str | None) -> None:
+    """Read a whole Camtrap DP package (folder, datapackage.json or zip), check every row, and write its tables."""
+    from linkways.populations.import_camtrapdp import read_camtrapdp
+
+    _refuse_unwritable(out.resolve())
+    _write(find_method("populations.import_camtrapdp"), read_camtrapdp(package, time_zone=time_zone), out, gpkg=False)
+
+
+@click.command("wildlife-insights")
+@click.argument("package", type=click.Path(path_type=Path))
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the tables and the checks.")
+@click.option("--time-zone", required=True, help="Zone of the cameras' clocks, such as Asia/Ashgabat.")
+def wildlife_insights(package: Path, out: Path, time_zone: str) -> None:
+    """Read a whole export of Wildlife Insights (folder or zip), check every row, and write its tables."""
+    from linkways.populations.import_wildlife_insights import read_wildlife_insights
+
+    _refuse_unwritable(out.resolve())
+    found = read_wildlife_insights(package, time_zone=time_zone)
+    _write(find_method("populations.import_wildlife_insights"), found, out, gpkg=False)
 
 
 def _command(declared: Method) -> click.Command:

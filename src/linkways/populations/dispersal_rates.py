@@ -27,7 +27,7 @@ def dispersal_rates(
     populations: Annotated[
         "pd.DataFrame",
         Table(
-            "populations; optional size (individuals), for the shares of immigrants, and node, their names in distances",
+            "populations; optional size (individuals), for shares of immigrants, and node, their names in distances",
             columns=("population",),
         ),
     ],
