@@ -336,7 +336,8 @@ def _breed(m, seed, year, state, counted, breeding, fecundity, who, genes, letha
                 continue
             stage = who[i, STAGE]
             mean = fecundity[d, stage] * crowding
-            if mean <= 0.0 or _uniform(state, d) >= breeding[d, 0, stage]:
+            share = breeding[d, 0, stage]
+            if mean <= 0.0 or (share < 1.0 and _uniform(state, d) >= share):
                 continue
             sire = i
             if mating == PAIRS:
@@ -344,9 +345,11 @@ def _breed(m, seed, year, state, counted, breeding, fecundity, who, genes, letha
                     break
                 sire = sires[taken]
                 taken += 1
-            elif mating == RANDOM:
-                sire = sires[int(_uniform(state, d) * males)]
             young = _poisson(state, d, mean, none[stage]) if poisson else _round(state, d, mean)
+            if young == 0:
+                continue
+            if mating == RANDOM:
+                sire = sires[int(_uniform(state, d) * males)]
             if n + young > most:
                 return who, genes, lethal, -1
             if n + young > who.shape[0]:
