@@ -31,7 +31,7 @@ lint: setup
 
 bench: setup
 	@scripts/system-packages grass=grass-core
-	@for script in $(or $(SCRIPT),cost_distance circuits direct_solver omnidirectional networks patches planar_links protconn restoration rivers river_network movement catalogue web); do \
+	@for script in $(or $(SCRIPT),cost_distance circuits direct_solver omnidirectional networks patches planar_links protconn restoration rivers river_network movement catalogue web ranking planning annealing drift larval_networks populations); do \
 		$(BIN)/python benchmarks/$$script.py $(ARGS) || exit 1; \
 	done
 

@@ -12,13 +12,18 @@ from typing import Any, TypeVar
 
 from linkways.errors import LinkwaysError, MissingExtra
 
-__all__ = ["each", "on_cluster"]
+__all__ = ["each", "has_cluster", "on_cluster"]
 
 S = TypeVar("S")
 T = TypeVar("T")
 R = TypeVar("R")
 
 _CLUSTER: ContextVar[Any] = ContextVar("linkways_cluster", default=None)
+
+
+def has_cluster() -> bool:
+    """Whether work that is handed out goes to a cluster."""
+    return _CLUSTER.get() is not None
 
 
 def each(function: Callable[[S, T], R], shared: S, items: Iterable[T], *, threads: int | None = None) -> Iterator[R]:

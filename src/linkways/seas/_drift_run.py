@@ -60,7 +60,7 @@ def follow(shared: Shared, particles: Particles) -> Followed:
     """All larvae to their ends. The numbers do not depend on threads, chunks or the order of the larvae."""
     from linkways import workers
 
-    if workers._CLUSTER.get() is None:
+    if not workers.has_cluster():
         return _follow(shared, particles)
     cuts = range(0, len(particles.x), _CHUNK)
     chunks = [type(particles)(*[values[a : a + _CHUNK].copy() for values in particles]) for a in cuts]
