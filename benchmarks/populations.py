@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import geopandas as gpd
+import numpy as np
 import pandas as pd
 
 from linkways import populations, spatial
@@ -99,7 +100,118 @@ def genes(folder: Path) -> None:
     line("gene flow: the exact recursion alone", cpu_seconds(lambda: forward(0)))
 
 
-PARTS: dict[str, Callable[[Path], None]] = {"viability": viability, "genes": genes}
+def _secr_points(folder: Path, captures: str, detectors: str, mask: str) -> tuple[Any, Any, pd.DataFrame]:
+    """Captures, detectors and mask points in the names of Linkways."""
+    table = pd.read_csv(folder / captures).rename(
+        columns={"ID": "individual", "Occasion": "occasion", "TrapID": "detector"}
+    )
+    traps = pd.read_csv(folder / detectors)
+    layer = gpd.GeoDataFrame(traps, geometry=gpd.points_from_xy(traps["x"], traps["y"]), crs=3857)
+    return table, layer, pd.read_csv(folder / mask)
+
+
+def _mask_raster(points: pd.DataFrame, values: np.ndarray, name: str) -> Any:
+    """A raster from the points of a mask."""
+    x, y = points["x"].to_numpy(), points["y"].to_numpy()
+    step = float(np.diff(np.unique(np.round(x, 6))).min())
+    column = np.round((x - x.min()) / step).astype(int)
+    row = np.round((y.max() - y) / step).astype(int)
+    cells = np.full((row.max() + 1, column.max() + 1), np.nan)
+    cells[row, column] = values
+    corner = (x.min() - step / 2, y.max() + step / 2)
+    return spatial.new_raster(cells, crs=3857, cell_size=step, origin=corner, name=name)
+
+
+def _mink_sized() -> dict[str, Any]:
+    """Simulated captures on 21,463 cells by 638 traps in 166 places, whose animals avoid what is costly."""
+    from scipy.ndimage import gaussian_filter
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import dijkstra
+
+    rng = np.random.default_rng(7)
+    rows, columns, alpha, sigma = 127, 169, 1.2, 350.0
+    rough = gaussian_filter(rng.normal(size=(rows, columns)), 4)
+    z = (rough - rough.min()) / np.ptp(rough)
+    cost = np.exp(alpha * z)
+    links = []
+    index = np.arange(rows * columns).reshape(rows, columns)
+    for one, two, length in (
+        (np.s_[:, :-1], np.s_[:, 1:], 1.0),
+        (np.s_[:-1], np.s_[1:], 1.0),
+        (np.s_[:-1, :-1], np.s_[1:, 1:], 2**0.5),
+        (np.s_[:-1, 1:], np.s_[1:, :-1], 2**0.5),
+    ):
+        links.append((index[one].ravel(), index[two].ravel(), 50.0 * length * (cost[one] + cost[two]).ravel()))
+    i, j, weight = (np.concatenate(part) for part in zip(*links, strict=True))
+    graph = coo_array((weight, (i, j)), shape=(z.size, z.size)).tocsr()
+    places = rng.choice(index[24:-24, 24:-24].ravel(), 166, replace=False)
+    at = np.concatenate([places, rng.choice(places, 638 - 166)])
+    homes = rng.choice(z.size, 330)
+    distance = dijkstra(graph, directed=False, indices=places, limit=6 * sigma)
+    order = {cell: row for row, cell in enumerate(places)}
+    far = distance[[order[cell] for cell in at]][:, homes]
+    chance = -np.expm1(-0.4 * np.exp(-(far**2) / 2 / sigma**2))
+    caught = np.argwhere(rng.random((3, *chance.shape)) < chance)
+    captures = pd.DataFrame(
+        {
+            "individual": [f"m{animal}" for animal in caught[:, 2]],
+            "occasion": caught[:, 0] + 1,
+            "detector": [f"t{trap}" for trap in caught[:, 1]],
+        }
+    )
+    x, y = (at % columns + 0.5) * 100.0, (rows - at // columns - 0.5) * 100.0
+    traps = gpd.GeoDataFrame(
+        {"detector": [f"t{k}" for k in range(len(at))]}, geometry=gpd.points_from_xy(x, y), crs=3857
+    )
+    raster = spatial.new_raster(z, crs=3857, cell_size=100.0, origin=(0, rows * 100.0), name="cost")
+    return {"captures": captures, "detectors": traps, "resistance": [raster]}
+
+
+def capture(folder: Path) -> None:
+    """Spatial capture-recapture with standard errors, maps and numbers; with a resistance estimated."""
+    if folder.is_dir():
+        table, traps, mask = _secr_points(
+            folder / "secr", "captdata_captures.csv", "captdata_detectors.csv", "captdata_mask.csv"
+        )
+        habitat = _mask_raster(mask, np.ones(len(mask)), "habitat")
+
+        def null() -> Any:
+            return populations.capture(
+                table, traps, habitat=habitat, detector_type="multi", function="half-normal", compare=[]
+            )
+
+        found = null()
+        line("capture: captdata, 76 animals, 100 traps, 3,936 cells", cpu_seconds(null, 5), "secr 5.5.0 (CPU 3.1)", 5.0)
+        print(f"{'':4}log-likelihood {found.log_likelihood:.6f} (secr: -759.025746)")
+        kruger = folder / "kruger_leopard_sim"
+        table_k, traps_k, mask_k = _secr_points(kruger, "captures_count.csv", "detectors.csv", "mask.csv")
+        quality = _mask_raster(mask_k, mask_k["habitat.cov"].to_numpy(), "quality")
+
+        def leopards() -> Any:
+            return populations.capture(table_k, traps_k, density_covariates=[quality], density=["quality"], compare=[])
+
+        found = leopards()
+        line("capture: Kruger leopards (simulated), D ~ habitat", cpu_seconds(leopards, 5), "secr 5.5.0", 14.0)
+        print(f"{'':4}log-likelihood {found.log_likelihood:.6f} (secr: -289.954132)")
+    problem = _mink_sized()
+
+    def mink() -> Any:
+        return populations.capture(
+            **problem, detector_type="binary", buffer_m=1800, spacing_m=200, compare=[], centres_used=1
+        )
+
+    begin = time.process_time()
+    found = mink()
+    ours = time.process_time() - begin
+    row = found.coefficients.set_index("parameter").loc["resistance"]
+    line("capture: cost of movement, size of the mink data, with its profile", ours, "oSCR 0.42 (mink, stored)", 72.0)
+    print(
+        f"{'':4}{found.animals_captured} animals, {np.isfinite(found.density.values).sum() // 4} centres; alpha "
+        f"{row['estimate']:.3f} ({row['low']:.3f} to {row['high']:.3f}), simulated with 1.2"
+    )
+
+
+PARTS: dict[str, Callable[[Path], None]] = {"capture": capture, "viability": viability, "genes": genes}
 
 
 def main() -> None:

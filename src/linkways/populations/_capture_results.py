@@ -273,27 +273,37 @@ def _without_barrier(result: Result) -> float:
 def _figure(result: Result) -> "matplotlib.figure.Figure":
     from matplotlib.figure import Figure
 
-    labels = result.fitted.assembled.labels
     panels = 1 + len(result.profiles)
     figure = Figure(figsize=(4.4 * panels, 3.4), layout="constrained")
     axes = np.atleast_1d(figure.subplots(1, panels, squeeze=False)).ravel()
     _draw_detection(result.fitted, result.survey.records.sexes, axes[0])
-    for ax, (j, interval) in zip(axes[1:], result.profiles.items(), strict=True):
-        top = result.fitted.fit.log_likelihood
-        values = np.array(interval.points)
-        ax.plot(values[:, 0], values[:, 1] - top, "-", color="#4d4d4d", linewidth=1)
-        ax.plot(values[:, 0], values[:, 1] - top, "o", color="#1b6ca8", markersize=4)
-        from scipy.stats import chi2
-
-        ax.axhline(-float(chi2.ppf(result.request.level, 1)) / 2, color="#c2660a", linestyle="--", linewidth=1)
-        ends = [end for end in (interval.low, interval.high) if np.isfinite(end)]
-        for end in ends:
-            ax.axvline(end, color="#c2660a", linewidth=0.8)
-        what, term = labels[j]
-        ax.set_xlabel(f"{what}: {term}")
-        ax.set_ylabel("log-likelihood below its maximum")
-        ax.set_title(_remark(interval.low, interval.high).split(";")[0], fontsize=9)
+    for ax, j in zip(axes[1:], result.profiles, strict=True):
+        _draw_profile(result, j, ax)
     return figure
+
+
+def _draw_profile(result: Result, j: int, ax: Any) -> None:
+    """The points of a profile and a curve through them: the signed root of the drop bends little between points."""
+    from scipy.interpolate import PchipInterpolator
+    from scipy.stats import chi2
+
+    interval, top = result.profiles[j], result.fitted.fit.log_likelihood
+    values, heights = np.array(sorted(dict(interval.points).items())).T
+    drop = np.maximum(top - heights, 0.0)
+    ax.plot(values, -drop, "o", color="#1b6ca8", markersize=4)
+    if len(values) > 1:
+        best = values[int(np.argmin(drop))]
+        between = np.linspace(values[0], values[-1], 200)
+        root = PchipInterpolator(values, np.sign(values - best) * np.sqrt(drop))(between)
+        ax.plot(between, -(root**2), "-", color="#1b6ca8", linewidth=1)
+    ax.axhline(-float(chi2.ppf(result.request.level, 1)) / 2, color="#c2660a", linestyle="--", linewidth=1)
+    for end in (interval.low, interval.high):
+        if np.isfinite(end):
+            ax.axvline(end, color="#c2660a", linewidth=0.8)
+    what, term = result.fitted.assembled.labels[j]
+    ax.set_xlabel(what if term == "(intercept)" else f"{what}: {term}")
+    ax.set_ylabel("log-likelihood below its maximum")
+    ax.set_title(_remark(interval.low, interval.high).split(";")[0], fontsize=9)
 
 
 def _draw_detection(fitted: "Fitted", sexes: list[str], ax: Any) -> None:
@@ -315,10 +325,7 @@ def _draw_detection(fitted: "Fitted", sexes: list[str], ax: Any) -> None:
         ax.plot(far / 1000, np.exp(out[0, 0]), label=label)
     if model.sexes > 1:
         ax.legend(frameon=False, fontsize=8)
-    ax.set_xlabel(
-        "distance from the activity centre (km)"
-        if not fitted.assembled.terms.least_cost
-        else "distance (km of open land)"
-    )
+    unit = "km of open land" if fitted.assembled.terms.least_cost else "km"
+    ax.set_xlabel(f"distance from the activity centre ({unit})")
     ax.set_ylabel("chance of detection" if chance else "detections per unit of effort")
     ax.set_ylim(bottom=0)

@@ -60,26 +60,42 @@ class CaptureModel:
         "pd.DataFrame", TableOf("parameter, term, value, log_likelihood maximised over the rest, drop from the maximum")
     ]
     animals_expected: Annotated[float, Indicator("expected number of animals in the state space", unit="animals")]
-    animals_expected_low: Annotated[float, Indicator("low end of its interval", unit="animals")]
-    animals_expected_high: Annotated[float, Indicator("high end of its interval", unit="animals")]
+    animals_expected_low: Annotated[
+        float, Indicator("expected number of animals, low end of the interval", unit="animals")
+    ]
+    animals_expected_high: Annotated[
+        float, Indicator("expected number of animals, high end of the interval", unit="animals")
+    ]
     animals_realised: Annotated[float, Indicator("animals there during the survey", unit="animals")]
-    animals_realised_low: Annotated[float, Indicator("low end of its interval", unit="animals")]
-    animals_realised_high: Annotated[float, Indicator("high end of its interval", unit="animals")]
+    animals_realised_low: Annotated[
+        float, Indicator("animals there during the survey, low end of the interval", unit="animals")
+    ]
+    animals_realised_high: Annotated[
+        float, Indicator("animals there during the survey, high end of the interval", unit="animals")
+    ]
     animals_captured: Annotated[int, Indicator("animals captured", unit="animals")]
     mean_density: Annotated[float, Indicator("mean density of the state space", unit="animals/100 km2")]
-    mean_density_low: Annotated[float, Indicator("low end of its interval", unit="animals/100 km2")]
-    mean_density_high: Annotated[float, Indicator("high end of its interval", unit="animals/100 km2")]
+    mean_density_low: Annotated[float, Indicator("mean density, low end of the interval", unit="animals/100 km2")]
+    mean_density_high: Annotated[float, Indicator("mean density, high end of the interval", unit="animals/100 km2")]
     sampled_km2: Annotated[float, Indicator("effective sampling area (esa)", unit="km2")]
     state_space_km2: Annotated[float, Indicator("area of the state space", unit="km2")]
     log_likelihood: Annotated[float, Indicator("log-likelihood", unit="natural logarithm")]
     barrier_cost: Annotated[
-        float, Indicator("cost of a metre in a barrier's cell, times that of open land; infinite: no upper bound")
+        float, Indicator("cost of a metre in a barrier's cell, times that of open land; infinite: only bounded below")
     ]
-    barrier_cost_low: Annotated[float, Indicator("low end of its profile interval")]
-    barrier_cost_high: Annotated[float, Indicator("high end of its profile interval; infinite: none")]
-    detour_km: Annotated[float, Indicator("detour that costs as much as crossing the barrier", unit="km")]
-    detour_km_low: Annotated[float, Indicator("low end of its profile interval", unit="km")]
-    detour_km_high: Annotated[float, Indicator("high end of its profile interval; infinite: none", unit="km")]
+    barrier_cost_low: Annotated[float, Indicator("cost of the barrier, low end of the profile interval")]
+    barrier_cost_high: Annotated[
+        float, Indicator("cost of the barrier, high end of the profile interval; infinite: the data give none")
+    ]
+    detour_km: Annotated[
+        float, Indicator("detour that costs as much as crossing the barrier; infinite: only bounded below", unit="km")
+    ]
+    detour_km_low: Annotated[
+        float, Indicator("detour as costly as the barrier, low end of the profile interval", unit="km")
+    ]
+    detour_km_high: Annotated[
+        float, Indicator("detour as costly as the barrier, high end; infinite: the data give none", unit="km")
+    ]
     barrier_p: Annotated[float, Indicator("p of the likelihood ratio test against a barrier without effect")]
     figure: Annotated["matplotlib.figure.Figure", Figure("detection with distance, and the profile likelihoods")]
 
