@@ -211,7 +211,102 @@ def capture(folder: Path) -> None:
     )
 
 
-PARTS: dict[str, Callable[[Path], None]] = {"capture": capture, "viability": viability, "genes": genes}
+def _visits(sites: int, visits: int, seasons: int = 1) -> pd.DataFrame:
+    """Simulated histories with a covariate of sites, one of site and season, and two of visits."""
+    rng = np.random.default_rng(7)
+
+    def chance(eta: np.ndarray) -> np.ndarray:
+        return rng.random(eta.shape) < 1 / (1 + np.exp(-eta))
+
+    forest, wet = rng.normal(size=sites), rng.normal(size=(sites, seasons))
+    effort, hour = rng.normal(size=(2, sites, seasons, visits))
+    there, seen = chance(0.2 + 0.5 * forest), np.empty((sites, seasons, visits))
+    for t in range(seasons):
+        seen[:, t] = chance(-0.3 + 0.5 * effort[:, t]) & there[:, None]
+        there = np.where(there, ~chance(-1.2 + 0.4 * wet[:, t]), chance(-1 + 0.6 * forest))
+    return pd.DataFrame(
+        {
+            "site": np.repeat(np.arange(sites), seasons * visits),
+            "season": np.tile(np.repeat(np.arange(seasons), visits), sites),
+            "occasion": np.tile(np.arange(visits), sites * seasons),
+            "detected": seen.ravel(),
+            "forest": np.repeat(forest, seasons * visits),
+            "wet": np.repeat(wet.ravel(), visits),
+            "effort": effort.ravel(),
+            "hour": hour.ravel(),
+        }
+    )
+
+
+def _fit_alone(table: pd.DataFrame, kind: str, terms: dict[str, list[str]], most: int = 25) -> Callable[[], Any]:
+    """A fit with standard errors from arrays, without tables and figure: what unmarked's fitting functions do."""
+    from linkways.populations._occupancy_build import prepare
+    from linkways.populations._occupancy_fit import fit
+    from linkways.populations._occupancy_histories import read_histories
+    from linkways.populations._occupancy_sites import read_places
+
+    def run() -> Any:
+        visits = read_histories(table, kind)
+        setup = prepare(kind, visits, read_places(visits.sites, None, None, (), None), terms, None, None, most)
+        return fit(setup.model(setup.designs), [" ".join(row) for row in setup.rows(setup.designs)])
+
+    run()
+    return run
+
+
+def occupancy(_: Path) -> None:
+    """The sizes of the examples of unmarked, simulated; fits with standard errors, then whole methods."""
+    one = _visits(1437, 3).drop(columns="season")
+    terms = {"occupancy": ["forest"], "detection": ["effort", "hour"]}
+    line("occupancy: 1,437 sites x 3, 5 coefficients, fit", cpu_seconds(_fit_alone(one, "single", terms), 7),
+         "unmarked 1.5.0 occu", 0.40)  # fmt: skip
+    line("occupancy: the same, whole method with figure", cpu_seconds(lambda: populations.occupancy(one, **terms), 7))
+    _biolith(one)
+    rn = {"occupancy": ["forest"], "detection": ["effort"]}
+    line("occupancy: Royle-Nichols, K = 30, 4 coeff., fit", cpu_seconds(_fit_alone(one, "royle_nichols", rn, 30), 5),
+         "unmarked 1.5.0 occuRN", 3.3)  # fmt: skip
+    many = _visits(267, 3, 9)
+    moving = {
+        "occupancy": ["forest"],
+        "colonisation": ["forest", "wet"],
+        "extinction": ["wet"],
+        "detection": ["effort"],
+    }
+    line("occupancy: dynamic, 267 x 9 x 3, 9 coefficients, fit", cpu_seconds(_fit_alone(many, "dynamic", moving), 5),
+         "unmarked 1.5.0 colext", 3.7)  # fmt: skip
+    yearly = {"occupancy": ["forest"], "colonisation": ["season"], "extinction": ["season"], "detection": ["season"]}
+    line("occupancy: dynamic, rates by year, 27 coefficients, fit", cpu_seconds(_fit_alone(many, "dynamic", yearly)),
+         "unmarked 1.5.0 colext, 26 coeff.", 16.0)  # fmt: skip
+    large = _visits(100_000, 10).drop(columns="season")
+    line("occupancy: 100,000 sites x 10, whole method", cpu_seconds(lambda: populations.occupancy(large, **rn)))
+    plan = {"rate": 1.0, "site_sd": 0.5, "size": 3.0, "power_sites": [10, 20], "power_visits": [6]}
+    ours = cpu_seconds(lambda: populations.impact(simulations=100, **plan), 1)
+    line("impact: power of a plan, one simulated survey and its analysis", ours / 200)
+
+
+def _biolith(table: pd.DataFrame) -> None:
+    """The same data by MCMC, one chain of 500 + 500, where biolith is installed (its wheel needs pytest too)."""
+    try:
+        from biolith.models import occu
+        from biolith.utils import fit
+    except ImportError:
+        print(f"{'':4}biolith is not installed; stored, the same model by MCMC, one chain: 19.9 s")
+        return
+    sites = table.drop_duplicates("site")
+    visits = table[["effort", "hour"]].to_numpy().reshape(len(sites), 3, 2)
+    seen = table["detected"].to_numpy().reshape(len(sites), 3)
+    begin = time.process_time()
+    fit(occu, site_covs=sites[["forest"]].to_numpy(), obs_covs=visits, obs=seen, num_chains=1, num_samples=500,
+        num_warmup=500)  # fmt: skip
+    print(f"{'':4}biolith, now, the same model by MCMC, one chain: {time.process_time() - begin:.1f} s")
+
+
+PARTS: dict[str, Callable[[Path], None]] = {
+    "capture": capture,
+    "viability": viability,
+    "genes": genes,
+    "occupancy": occupancy,
+}
 
 
 def main() -> None:

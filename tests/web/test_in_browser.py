@@ -1,5 +1,6 @@
 """The application in a real browser: found, read, replicated, watched, changed, compared; and usable by all."""
 
+import math
 import os
 import re
 import shutil
@@ -210,17 +211,89 @@ def test_find_read_replicate_watch_see_change_and_compare(page: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/solutions/tiny-hills", "/methods/corridors.cores", "/about", "/compare", "RUN", "WHAT-IF"]
+    "path",
+    [
+        *("/", "/solutions/tiny-hills", "/methods/corridors.cores", "/about", "/compare", "RUN", "WHAT-IF"),
+        *("/?lang=es", "RUN?lang=fr", "WHAT-IF?lang=es"),
+    ],
 )
 def test_pages_pass_axe_and_are_not_wider_than_a_phone(page: Any, path: str, ran: tuple[Path, str]) -> None:
-    path = {"RUN": f"/runs/{ran[1]}", "WHAT-IF": f"/runs/{ran[1]}/what-if"}.get(path, path)
+    path = path.replace("RUN", f"/runs/{ran[1]}").replace("WHAT-IF", f"/runs/{ran[1]}/what-if")
     page.goto(path)
     if page.locator(".map").count():
         settle(page, ".map")
     accessible(page)
     page.set_viewport_size({"width": 360, "height": 780})
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
-    shoot(page, "phone" + path.replace("/", "-"), full=True)
+    shoot(page, "phone" + path.replace("/", "-").replace("?", "-"), full=True)
+
+
+@pytest.fixture(scope="module")
+def with_large_layer(tmp_path_factory: pytest.TempPathFactory, ran: tuple[Path, str]) -> Iterator[str]:
+    """A server with the finished run, and beside it one whose cores are 25,000 cells in southern Africa."""
+    from tests.web.test_vector_tiles import many_cells
+
+    runs = tmp_path_factory.mktemp("large") / "runs"
+    shutil.copytree(ran[0], runs)
+    shutil.copytree(runs / ran[1], runs / "large-run")
+    file = next(one for one in (runs / "large-run").rglob("*cores*.parquet") if ".steps" not in one.parts)
+    many_cells().iloc[:25_000].to_parquet(file)
+    yield from served(runs)
+
+
+def test_a_large_layer_comes_in_tiles_and_tells_all_of_a_clicked_feature(browser: Any, with_large_layer: str) -> None:
+    page = browser.new_page(base_url=with_large_layer, viewport={"width": 1280, "height": 900})
+    page.set_default_timeout(60_000)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto("/runs/large-run")
+    settle(page, ".run-map .map")
+    assert not any("cores.cores.geojson" in url for url in asked)
+    page.evaluate(
+        """() => {
+          const map = document.querySelector('.run-map .map').linkwaysMap;
+          map.jumpTo({ center: [27.5, -21.75], zoom: 10 });
+          return new Promise((done) => map.once('idle', done));
+        }"""
+    )
+    shoot(page, "large-layer")
+    area = page.locator(".run-map canvas").bounding_box()
+    page.mouse.click(area["x"] + area["width"] / 2, area["y"] + area["height"] / 2)
+    popup = page.locator(".maplibregl-popup")
+    popup.wait_for()
+    row = int(re.search(r"cell (\d+)", popup.inner_text())[1])  # type: ignore[index]
+    # the cell under the centre, by the formula of Web Mercator
+    half = math.pi * 6378137.0
+    x = 27.5 / 180 * half
+    y = math.log(math.tan(math.pi / 4 + math.radians(-21.75) / 2)) / math.pi * half
+    assert row == int((y + 2_500_000.0) // 1000) * 316 + int((x - 3_000_000.0) // 1000)
+    page.close()
+
+
+def test_features_that_differ_are_on_the_map_of_the_comparison(
+    browser: Any, with_large_layer: str, ran: tuple[Path, str]
+) -> None:
+    page = browser.new_page(base_url=with_large_layer, viewport={"width": 1280, "height": 900})
+    page.set_default_timeout(60_000)
+    page.goto(f"/compare?before={ran[1]}&after=large-run&lang=es")
+    settle(page, "#difference .map")
+    assert page.locator("#legend").inner_text().split("\n")[:2] == ["añadido", "eliminado"]
+    assert "25.000" in page.locator("main").inner_text()
+    accessible(page)
+    shoot(page, "compare-features")
+    page.close()
+
+
+def test_scripts_speak_the_language_of_the_page(page: Any, ran: tuple[Path, str]) -> None:
+    page.goto(f"/runs/{ran[1]}")
+    page.get_by_role("link", name="Español").click()
+    settle(page, ".run-map .map")
+    assert page.evaluate("document.documentElement.lang") == "es"
+    assert "Opacidad" in page.locator(".run-map .layers").inner_text()
+    assert page.locator(".maplibregl-ctrl-zoom-in").get_attribute("aria-label") == "Acercar"
+    # the wish is kept
+    page.goto("/")
+    assert page.get_by_role("heading", level=1).inner_text().startswith("Soluciones")
 
 
 def test_the_keyboard_reaches_the_content_first_and_shows_where_it_is(page: Any) -> None:

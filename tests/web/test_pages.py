@@ -54,6 +54,27 @@ def test_no_page_holds_a_script_or_style_of_its_own(reader: TestClient, path: st
     assert [url for url in re.findall(r'(?:src|href)="(https?://[^"]+)"', answer.text) if "static" in url] == []
 
 
+def test_the_map_shows_all_places_however_many_a_search_gives_at_once(
+    reader: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from linkways.web import places
+    from linkways.web.routes import start
+
+    store = reader.app.state.site.store  # type: ignore[attr-defined]
+    records = [store.get(id) for id in store.ids(statuses=["published"])]
+    placed = {one.id for one in records if one.place.bounds is not None or one.place.geometry is not None}
+    whole = reader.get("/places.geojson").json()
+    monkeypatch.setattr(start, "_AT_ONCE", 3)
+    monkeypatch.setattr(places, "_AT_ONCE", 2)
+    monkeypatch.setattr(start, "MOST_OUTLINES", 0)
+    points = reader.get("/places.geojson").json()
+    assert sorted(one["properties"]["id"] for one in points["features"]) == sorted(placed)
+    assert {one["geometry"]["type"] for one in points["features"]} == {"Point"}
+    assert [one for one in whole["features"] if one["properties"]["part"] == "point"] == points["features"]
+    assert sum(one["properties"]["part"] == "outline" for one in whole["features"]) == len(placed)
+    assert whole["numberMatched"] == len(records)
+
+
 def test_search_finds_by_word_facet_and_box(reader: TestClient) -> None:
     found = reader.get("/index.json", params={"q": "core areas of some hills"}).json()
     assert found["hits"][0]["id"] == "tiny-hills"

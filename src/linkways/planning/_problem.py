@@ -17,6 +17,7 @@ Objective = Literal["min_set", "min_shortfall", "min_largest_shortfall", "max_fe
 Decision = Literal["binary", "proportion", "semicontinuous"]
 
 MAXIMISED = ("max_features", "max_coverage", "max_utility")
+CUTTABLE = ("min_set", "min_shortfall", "max_utility")
 MET = 1e-6  # a target counts as met when all but so small a share of it is held
 WIDE = 1e9  # numbers of one kind that lie farther apart than this trouble a solver that works to 1e-7 or so
 
@@ -165,10 +166,11 @@ class Problem:
 
     @property
     def cuttable(self) -> bool:
-        """Whether it is a binary minimum set whose penalties are cut functions of a graph: those of shared edges, and
-        connectivity that is nowhere negative."""
+        """Whether it is a cut once its targets and constraints have prices: whole units, an objective that adds up over
+        units and shortfalls, and penalties that are cut functions of a graph (those of shared edges, and connectivity
+        that is nowhere negative)."""
         return (
-            self.objective == "min_set"
+            self.objective in CUTTABLE
             and self.decision == "binary"
             and not self.neighbours
             and not self.contiguous

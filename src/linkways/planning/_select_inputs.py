@@ -15,7 +15,20 @@ if TYPE_CHECKING:
     import scipy.sparse as sp
     import xarray as xr
 
-__all__ = ["Amounts", "Boundary", "Units", "amounts_of", "boundary_of", "links_of", "rows_of", "targets_of", "units_of"]
+    from linkways.planning._select_principles import Principles
+
+__all__ = [
+    "Amounts",
+    "Boundary",
+    "Units",
+    "amounts_of",
+    "boundary_of",
+    "links_of",
+    "principles_of",
+    "rows_of",
+    "targets_of",
+    "units_of",
+]
 
 ID = "planning.select"
 SENSES = ("<=", ">=", "=")
@@ -45,6 +58,39 @@ class Units:
                 f"rows, first row {unknown[0] + 1}, column {column}); use the names of the column unit"
             )
         return place
+
+    def areas_km2(self) -> np.ndarray | None:
+        """Area of each unit: a column area_km2, else of its shape or cell; None where nothing tells it."""
+        if self.raster is not None:
+            from linkways.spatial import cell_geometry
+
+            rows = np.nonzero(self.inside)[0]
+            return np.asarray(cell_geometry(self.raster).area_m2[rows] / 1e6)
+        assert self.table is not None
+        if "area_km2" in self.table.columns:
+            return _numbers(self.table, "area_km2", "units")
+        if type(self.table).__name__ != "GeoDataFrame":
+            return None
+        shapes, crs = self.table.geometry, self.table.geometry.crs
+        if not crs.is_geographic:
+            return np.asarray(shapes.area) * float(crs.axis_info[0].unit_conversion_factor) ** 2 / 1e6
+        geod = crs.get_geod()
+        return np.array([abs(geod.geometry_area_perimeter(shape)[0]) for shape in shapes]) / 1e6
+
+    def drawn(self, values: np.ndarray, name: str) -> Any:
+        """Values of the units on their raster, or beside their names in their table or layer."""
+        from linkways.spatial import raster_like
+
+        if self.raster is not None:
+            cells = np.full(self.inside.shape, np.nan)
+            cells[self.inside] = values
+            return raster_like(cells, self.raster, name=name, units="1")
+        assert self.table is not None
+        kept = [c for c in ("unit", "cost", "group", "locked_in", "locked_out") if c in self.table.columns]
+        shape = [self.table.geometry.name] if type(self.table).__name__ == "GeoDataFrame" else []
+        table = self.table[[*kept, *shape]].copy()
+        table.insert(len(kept), name, values)
+        return table
 
 
 @dataclass(frozen=True)
@@ -390,6 +436,33 @@ def links_of(units: Units, table: "pd.DataFrame", asymmetric: bool) -> Pairs:
     return Pairs(a[apart], b[apart], value[apart])
 
 
+def principles_of(units: Units, min_patch_km2: float, replicates: int) -> "Principles":
+    """What the columns together, region and area_km2 ask of a plan."""
+    from linkways.planning._select_principles import Principles
+
+    together, sets = _labels(units, "together")
+    region, regions = _labels(units, "region")
+    if replicates > 0 and not regions:
+        raise LinkwaysError(f"{ID}: replicates are counted in regions; give units a column region")
+    areas = units.areas_km2() if min_patch_km2 > 0 else None
+    if min_patch_km2 > 0 and areas is None:
+        raise LinkwaysError(f"{ID}: least patches need the units' areas; give shapes, or a column area_km2")
+    sizes = np.zeros(len(units.names)) if areas is None else areas
+    return Principles(together, sets, min_patch_km2, sizes, replicates, region, regions)
+
+
+def _labels(units: Units, column: str) -> tuple[np.ndarray, list[str]]:
+    """Numbers of the texts of a column, -1 where it is empty, and the texts."""
+    import pandas as pd
+
+    if units.table is None or column not in units.table.columns:
+        return np.full(len(units.names), -1), []
+    texts = units.table[column]
+    empty = texts.isna() | (texts.astype(str).str.strip() == "")
+    codes, names = pd.factorize(texts.astype(str).str.strip().mask(empty))
+    return np.asarray(codes), [str(n) for n in names]
+
+
 # --- budgets and other linear constraints ----------------------------------------------------------------------
 
 
@@ -399,8 +472,9 @@ def rows_of(
     budget: float | None,
     budgets: "pd.DataFrame | None",
     constraints: "pd.DataFrame | None",
+    group_share: float | None = None,
 ) -> Rows:
-    """Budgets, budgets of groups, and sums of columns or features within limits, as rows."""
+    """Budgets, budgets of groups, shares of the cost that a group may bear, and limits of columns or features."""
     import scipy.sparse as sp
 
     rows: list[tuple[str, np.ndarray, float, float]] = []
@@ -408,6 +482,8 @@ def rows_of(
         rows.append((f"the budget ({budget:.6g})", units.costs, -np.inf, budget))
     if budgets is not None:
         rows += _group_budgets(units, budgets)
+    if group_share is not None:
+        rows += _group_shares(units, group_share)
     if constraints is not None:
         rows += _limits(units, amounts, constraints)
     factors = np.array([r[1] for r in rows]).reshape(len(rows), len(units.names))
@@ -430,6 +506,17 @@ def _group_budgets(units: Units, budgets: "pd.DataFrame") -> list[tuple[str, np.
             )
         rows.append((f"the budget of {name} ({limit:.6g})", np.where(own, units.costs, 0.0), -np.inf, float(limit)))
     return rows
+
+
+def _group_shares(units: Units, share: float) -> list[tuple[str, np.ndarray, float, float]]:
+    """``sum_g c x - share sum c x <= 0`` for every group."""
+    if units.table is None or "group" not in units.table.columns:
+        raise LinkwaysError(f"{ID}: most_group_share needs planning units as a layer or table with a column group")
+    group = np.array([str(g).strip() for g in units.table["group"]])
+    return [
+        (f"at most {share:.6g} of the cost for {name}", units.costs * ((group == name) - share), -np.inf, 0.0)
+        for name in dict.fromkeys(group)
+    ]
 
 
 def _limits(units: Units, amounts: Amounts, constraints: "pd.DataFrame") -> list[tuple[str, np.ndarray, float, float]]:

@@ -116,8 +116,10 @@ class _Builder:
         )
 
 
-def program_of(problem: Problem) -> Program:
+def program_of(problem: Problem, *, by_flow: bool = False) -> Program:
     """The problem as a mixed-integer program that minimises; a maximised objective has its sign turned.
+
+    That whole units form one piece is left out, to be seen to by `solve_in_one_piece`, but for ``by_flow``.
 
     Pairs of units become one equality each, ``x_a - x_b = u - v`` with the costs of both directions on u and v;
     targets are scaled to 1.
@@ -137,7 +139,7 @@ def program_of(problem: Problem) -> Program:
         _add_least_share(build, units, problem)
     if problem.neighbours:
         _add_neighbours(build, units, problem)
-    if problem.contiguous:
+    if problem.contiguous and (by_flow or problem.decision != "binary"):
         _add_one_piece(build, units, problem)
     return _locked(build.program(), problem)
 

@@ -9,7 +9,8 @@ import scipy.sparse as sp
 
 from linkways.errors import LinkwaysError
 from linkways.planning._problem import Problem, named
-from linkways.planning._select_program import Program, duality_bound, program_of, solve
+from linkways.planning._select_pieces import solve_in_one_piece
+from linkways.planning._select_program import Program, Solved, duality_bound, program_of, solve
 
 __all__ = ["Plan", "Portfolio", "Spread", "best_plan", "plans_near"]
 
@@ -30,6 +31,7 @@ class Plan:
     bound: float
     relaxed: float
     """The weaker bound by weak duality, computed from the problem's arrays."""
+    solver: str = "HiGHS"
 
     @property
     def gap(self) -> float:
@@ -44,16 +46,22 @@ def best_plan(problem: Problem, time_limit_s: float, gap: float) -> Plan:
     Raises LinkwaysError where there is none, naming a smallest set of demands that clash, or where none was found in
     time.
     """
-    program = program_of(problem)
-    found = solve(program, time_limit_s, gap)
+    found, program = _solved(program_of(problem), problem, time_limit_s, gap)
     if found.x is None:
         if found.infeasible:
-            _refuse_clash(program, problem, time_limit_s)
+            _refuse_clash(program_of(problem, by_flow=True), problem, time_limit_s)
         raise LinkwaysError(
             f"{ID}: no plan was found within {found.seconds:.0f} s; raise time_limit_s or gap_percent, or use fewer "
             "units"
         )
     return _plan(problem, program, found.x, found.bound, time_limit_s)
+
+
+def _solved(program: Program, problem: Problem, time_limit_s: float, gap: float) -> tuple[Solved, Program]:
+    """What HiGHS finds, in one piece where that is asked for, and the program with what proved it."""
+    if problem.contiguous and problem.decision == "binary":
+        return solve_in_one_piece(program, problem, time_limit_s, gap)
+    return solve(program, time_limit_s, gap), program
 
 
 def _plan(problem: Problem, program: Program, v: np.ndarray, bound: float, time_limit_s: float) -> Plan:
@@ -163,7 +171,7 @@ def _cut_off(problem: Problem, best: Plan, wanted: Portfolio, time_limit_s: floa
             cost = np.zeros_like(program.cost)
             cost[: problem.n] = -np.sum([1.0 - 2.0 * p.x for p in plans], axis=0)
             aim = replace(program, cost=cost)
-        found = solve(aim, time_limit_s, gap)
+        found, _ = _solved(aim, problem, time_limit_s, gap)
         if found.x is None:
             break
         x = found.x[: problem.n]
@@ -176,7 +184,8 @@ def _shuffled(problem: Problem, best: Plan, wanted: Portfolio, time_limit_s: flo
     sign = -1.0 if problem.maximised else 1.0
     limit = sign * best.value + wanted.gap * abs(best.value) + 1e-9 * max(1.0, abs(best.value))
     for _ in range(10 * wanted.number):
-        order = random.permutation(len(program.cost))
+        # separators are told by the units' places, so these stay where a plan is to be in one piece
+        order = np.arange(len(program.cost)) if problem.contiguous else random.permutation(len(program.cost))
         mixed = replace(
             program,
             cost=(program.cost * random.uniform(1.0, 1.0 + wanted.gap, len(order)))[order],
@@ -185,7 +194,7 @@ def _shuffled(problem: Problem, best: Plan, wanted: Portfolio, time_limit_s: flo
             above=program.above[order],
             whole=program.whole[order],
         )
-        found = solve(mixed, time_limit_s, max(gap, wanted.gap / 2))
+        found, _ = _solved(mixed, problem, time_limit_s, max(gap, wanted.gap / 2))
         if found.x is None:
             continue
         back = np.empty_like(found.x)

@@ -32,7 +32,7 @@ class Irreplaceability:
         "pd.DataFrame",
         TableOf(
             "planning units: unit, selected (with a plan), rarity, ferrier, ferrier_max, proportional, "
-            "complementarity, necessary"
+            "complementarity, necessary; with replacement also replacement and replacement_at_least"
         ),
     ]
     map: Annotated[
@@ -56,6 +56,8 @@ class Irreplaceability:
         "10:155-174 (rarity-weighted richness)",
         "Hanson JO, Schuster R, Strimas-Mackey M, et al. (2025) Systematic conservation prioritization with the "
         "prioritizr R package. Conservation Biology 39:e14376 (the forms of both used here)",
+        "Cabeza M, Moilanen A (2006) Replacement cost: a practical measure of site value for cost-effective reserve "
+        "planning. Biological Conservation 132:336-342",
     ),
 )
 def irreplaceability(
@@ -91,12 +93,17 @@ def irreplaceability(
         Literal["variance", "prioritizr"],
         Param("spread of amounts in ferrier: their deviation, or as prioritizr has it"),
     ] = "variance",
+    replacement: Annotated[
+        bool, Param("compute the replacement cost of every selected unit too, by the exact solver (with a plan)")
+    ] = False,
+    gap_percent: Annotated[float, Param("of each replacement", unit="%", ge=0, lt=100)] = 0.0,
+    time_limit_s: Annotated[float, Param("for each replacement", unit="s", gt=0)] = 30.0,
     shown: Annotated[
-        Literal["rarity", "ferrier", "ferrier_max", "proportional", "complementarity", "necessary"],
+        Literal["rarity", "ferrier", "ferrier_max", "proportional", "complementarity", "necessary", "replacement"],
         Param("the measure on the map where units are cells"),
     ] = "rarity",
 ) -> Irreplaceability:
-    """How much depends on each planning unit, by measures that need no solver.
+    """How much depends on each planning unit, by measures that need no solver, and by what replacing it costs.
 
     With r_kj the amount of feature j in unit k, T_j its target and w_j its weight:
 
@@ -108,6 +115,11 @@ def irreplaceability(
       selected unit it is what the targets lose without it. Without a plan nothing else is held
     - necessary: the features whose target all other units together cannot meet
 
+    - replacement, on request: with unit k locked out and the other selected units kept, the cost of the cheapest plan
+      that meets all targets, minus that of the plan; inf where there is none, 0 for units that are not selected, below
+      0 where the others do without k. It is solved by HiGHS; where that stops at a gap, replacement_at_least is its
+      bound, and replacement what was found (NaN: nothing in time)
+
     p is the number of selected units, or ``size`` without a plan; without either ferrier is NaN. With a plan rarity
     and ferrier are 0 in the units left out of it.
 
@@ -116,7 +128,7 @@ def irreplaceability(
     plans; prioritizr 8 computes sqrt(SS - S^2 / n^2), a larger one, which is here for comparisons.
 
     Raises LinkwaysError for units and features that planning.select would refuse, targets that are missing, a plan
-    whose units differ, and a size above the number of units.
+    whose units differ, replacement without a plan that meets the targets, and a size above the number of units.
 
     Examples
     --------
@@ -140,6 +152,8 @@ def irreplaceability(
     if not (held.matrix > 0).nnz:
         raise LinkwaysError(f"{ID}: no planning unit holds anything of any feature; check amounts or features")
     selected = _selected(places, plan, plan_raster)
+    if shown == "replacement" and not replacement:
+        raise LinkwaysError(f"{ID}: the replacement cost is to be shown and not computed; set replacement to true")
     n = len(places.names)
     p = size if selected is None else int(selected.sum())
     if p is not None and p > n:
@@ -172,6 +186,10 @@ def irreplaceability(
         parts = {"amount": x, "share": x / total, "ferrier": chance, "necessary": necessary}
         row = {"unit": places.names[at], "feature": held.features[j]} | {name: part[at] for name, part in parts.items()}
         rows.append(pd.DataFrame(row))
+    if replacement:
+        table["replacement"], table["replacement_at_least"] = _replaced(
+            places, held, wanted, selected, time_limit_s, gap_percent / 100
+        )
     columns = {} if selected is None else {"selected": selected.astype(int)}
     found = pd.DataFrame({"unit": places.names} | columns | table).astype({"necessary": int})
     return Irreplaceability(
@@ -243,6 +261,34 @@ def _refuse_parts(value: np.ndarray, what: str) -> None:
             f"{ID}: {what} has {len(wrong)} units whose selected is neither 1 nor 0, the first {value[wrong[0]]:g}; "
             "give one of the two"
         )
+
+
+def _replaced(
+    places: "Units", held: "Amounts", wanted: np.ndarray, selected: np.ndarray | None, time_limit_s: float, gap: float
+) -> tuple[np.ndarray, np.ndarray]:
+    from linkways.planning._replacement import replacement_costs
+
+    if selected is None:
+        raise LinkwaysError(f"{ID}: replacement costs are those of a plan's units; give plan or plan_raster")
+    if not (places.costs >= 0).all():
+        first = places.names[int(np.flatnonzero(~(places.costs >= 0))[0])]
+        raise LinkwaysError(f"{ID}: replacement needs costs of 0 or more, and unit {first} has none; mend its cost")
+    missed = np.flatnonzero(held.matrix @ selected.astype(float) < wanted * (1 - 1e-6))
+    if len(missed):
+        raise LinkwaysError(
+            f"{ID}: the plan misses {len(missed)} targets, first that of {held.features[missed[0]]}, so that it is not "
+            "clear what would replace a unit; lower them, or give a plan that meets them"
+        )
+    return replacement_costs(
+        held.matrix,
+        wanted,
+        places.costs,
+        selected,
+        ~places.locked_out,
+        time_limit_s,
+        gap,
+        lambda done: progress(done, "replacement costs"),
+    )
 
 
 def _map(places: "Units", found: "pd.DataFrame", shown: str) -> Any:

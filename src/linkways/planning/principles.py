@@ -38,6 +38,19 @@ class Audit:
     ]
     failures: Annotated["gpd.GeoDataFrame", Layer("the places that fail, with outlines")]
     areas: Annotated["gpd.GeoDataFrame", Layer("no-take areas: place (the name used in the tables), area_km2")]
+    units: Annotated[
+        "gpd.GeoDataFrame",
+        Layer(
+            "the plan's planning units as planning.select takes them: unit, cost (when present), region (bioregion), "
+            "area_km2, together (reef), locked_in (special places), locked_out (near harmful uses); none without a "
+            "column unit"
+        ),
+    ]
+    amounts: Annotated["pd.DataFrame", TableOf("unit, feature (bioregion or community), amount in km2")]
+    targets: Annotated["pd.DataFrame", TableOf("feature, target (the least share that is asked, in km2), type")]
+    parameters: Annotated[
+        "pd.DataFrame", TableOf("parameters of planning.select: parameter, value, rule, says (how much of the rule)")
+    ]
     passed: Annotated[int, Indicator("rules that the plan keeps")]
     failed: Annotated[int, Indicator("rules that it does not keep")]
     not_checked: Annotated[int, Indicator("rules for which a layer or column is missing")]
@@ -57,7 +70,11 @@ class Audit:
 def principles(
     plan: Annotated[
         "gpd.GeoDataFrame",
-        Vector("no-take areas, or planning units with a column selected (1 or 0)", geometry=("Polygon",)),
+        Vector(
+            "no-take areas, or planning units with a column selected (1 or 0); with a column unit they come back as "
+            "planning.select takes them",
+            geometry=("Polygon",),
+        ),
     ],
     bioregions: Annotated[
         "gpd.GeoDataFrame",
@@ -116,6 +133,10 @@ def principles(
     of non-reef ones, are not checked, nor are rules whose layer is missing. Degrees are projected to an equal-area
     plane (Lambert) around the bioregions.
 
+    What of the rules an optimiser can keep comes back as its inputs: shares of bioregions and communities as targets,
+    reefs as units that are selected together, special places and harmful uses as locks, replicates and (in part) the
+    least width as parameters. ``planning.select(found.units, found.amounts, found.targets)`` makes a plan by them.
+
     Raises LinkwaysError for a plan without selected land, bioregions of an unknown kind, and rules with an unknown
     check, or without a number where the check needs one.
 
@@ -150,7 +171,7 @@ def principles(
     table = _packaged(given) if rules is None else _own(rules)
     layers = {"reefs": reefs, "communities": communities, "places": places, "uses": uses}
     scene, crs = _scene(plan, bioregions, layers, bands, replicate_km2 * 1e6, whole_share)
-    return _audited(table, scene, crs)
+    return _audited(table, scene, crs, plan)
 
 
 # --- rules -----------------------------------------------------------------------------------------------------
@@ -304,7 +325,7 @@ def _places(layer: "gpd.GeoDataFrame", what: str, crs: Any, scale: float) -> tup
 # --- the audit -------------------------------------------------------------------------------------------------
 
 
-def _audited(table: list[dict[str, Any]], scene: "Scene", plane: Any) -> Audit:
+def _audited(table: list[dict[str, Any]], scene: "Scene", plane: Any, plan: "gpd.GeoDataFrame") -> Audit:
     import geopandas as gpd
     import pandas as pd
     import shapely
@@ -343,8 +364,28 @@ def _audited(table: list[dict[str, Any]], scene: "Scene", plane: Any) -> Audit:
     )
     count = audit["result"].value_counts()
     return Audit(
-        audit, checked, failures, areas, *(int(count.get(result, 0)) for result in ("pass", "fail", "not checked"))
+        audit,
+        checked,
+        failures,
+        areas,
+        *_optimiser(table, scene, plane, plan),
+        *(int(count.get(result, 0)) for result in ("pass", "fail", "not checked")),
     )
+
+
+def _optimiser(
+    table: list[dict[str, Any]], scene: "Scene", plane: Any, plan: "gpd.GeoDataFrame"
+) -> "tuple[gpd.GeoDataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame]":
+    """Units, amounts, targets and parameters for planning.select."""
+    from linkways.planning._principles_inputs import amounts_and_targets, parameters_of, unit_columns
+
+    named = "unit" in plan.columns
+    kept = [c for c in ("unit", "cost", "group", "selected") if c in plan.columns]
+    units = plan[[*kept, plan.geometry.name]].iloc[: None if named else 0].reset_index(drop=True)
+    shapes = _metres(units, *plane)
+    units = units.assign(**unit_columns(scene, table, shapes)) if named else units
+    amounts, targets = amounts_and_targets(scene, table, shapes, units["unit"] if named else [])
+    return units, amounts, targets, parameters_of(scene, table)
 
 
 def _findings(scene: "Scene", rule: dict[str, Any]) -> "list[Finding]":

@@ -73,6 +73,10 @@ class Selection:
         "the global protected-area network. BioScience 54:1092-1100 (log-linear targets)",
         "Chinneck JW, Dravnieks EW (1991) Locating minimal infeasible constraint sets in linear programs. ORSA "
         "Journal on Computing 3:157-168 (clashes)",
+        "Geoffrion AM (1974) Lagrangean relaxation for integer programming. Mathematical Programming Study 2:82-114 "
+        "(prices)",
+        "Boykov Y, Kolmogorov V (2004) An experimental comparison of min-cut/max-flow algorithms for energy "
+        "minimization in vision. IEEE Transactions on Pattern Analysis and Machine Intelligence 26:1124-1137 (cuts)",
         "Huangfu Q, Hall JAJ (2018) Parallelizing the dual revised simplex method. Mathematical Programming "
         "Computation 10:119-142 (HiGHS)",
     ),
@@ -82,7 +86,8 @@ def select(
         "pd.DataFrame | None",
         Table(
             "planning units, a layer or a table: unit (name), cost, and when present locked_in, locked_out (true or "
-            "false) and group"
+            "false), group, together (units with the same text are selected together, as whole reefs), region and "
+            "area_km2"
         ),
     ] = None,
     amounts: Annotated[
@@ -152,6 +157,13 @@ def select(
     ] = False,
     neighbours: Annotated[int, Param("selected units that each selected one shares an edge with, at least", ge=0)] = 0,
     contiguous: Annotated[bool, Param("the selected units form one piece by shared edges")] = False,
+    min_patch_km2: Annotated[
+        float, Param("least area of every piece of the selection, by shared edges", unit="km2", ge=0)
+    ] = 0.0,
+    replicates: Annotated[int, Param("pieces of the selection in each region (column of units), at least", ge=0)] = 0,
+    most_group_share: Annotated[
+        float | None, Param("most that a group may bear of the plan's cost, as a share", gt=0, le=1)
+    ] = None,
     decision: Annotated[
         Literal["binary", "proportion", "semicontinuous"],
         Param("whole units; shares of units; no share below the least"),
@@ -185,7 +197,15 @@ def select(
     portfolio_gap_percent: Annotated[
         float, Param("plans of a portfolio by gap or shuffle are at most so much worse", unit="%", ge=0)
     ] = 10.0,
-    seed: Annotated[int, Param("of the shuffles", ge=0)] = 0,
+    seed: Annotated[int, Param("of the shuffles and of annealing", ge=0)] = 0,
+    solver: Annotated[
+        Literal["automatic", "highs", "min_cut", "annealing"],
+        Param(
+            "automatic: min_cut from 2,000 units on where the problem allows it, else HiGHS; highs: exact, slow where "
+            "there are many units; min_cut: prices and minimum cuts; annealing: as Marxan does, the bound apart"
+        ),
+    ] = "automatic",
+    iterations: Annotated[int, Param("trial moves of annealing", ge=1)] = 10_000_000,
     gap_percent: Annotated[float, Param("a plan so near the bound is good enough", unit="%", ge=0, lt=100)] = 0.0,
     time_limit_s: Annotated[float, Param("for each plan", unit="s", gt=0)] = 300.0,
 ) -> Selection:
@@ -201,9 +221,19 @@ def select(
     off the cost (asymmetric: adds p sum s_ij x_i (1 - x_j)); where most is best the signs turn. Relative targets are
     shares of all there is, cells without a cost too. A target counts as met when all but a millionth of it is held.
 
-    HiGHS solves the problem to a proven best plan or a stated gap. The objective is computed anew from the arrays, and
-    beside the solver's bound stands relaxed_bound, computed anew by weak duality. Cells of a cost raster are named by
+    HiGHS solves small problems to a proven best plan or a stated gap. Large ones that are cuts (min_set, min_shortfall,
+    max_utility of whole units, with boundary or connectivity that is nowhere negative) go to a planner of our own:
+    targets and budgets get prices lambda >= 0, so that ``lambda T + min_x value(x) - lambda r x`` is one minimum cut
+    and a bound, whose best prices are looked for; plans are made from the cuts, annealed, and solved exactly in parts.
+    It stops at gap_percent, when nothing helps any more, or in time; up to 60,000 units HiGHS then works on what the
+    bound leaves open. The summary names the solver. The objective is computed anew from the arrays, and beside the
+    solver's bound stands relaxed_bound, computed anew by weak duality. Cells of a cost raster are named by
     their number in reading order from 0 (row x columns + column).
+
+    Units with the same text in the column together are selected together. With min_patch_km2 every piece (by shared
+    edges) has at least that area, and with replicates at least so many pieces touch each region; HiGHS solves these in
+    rounds, each with what the plan before missed, and every round's bound holds. With most_group_share s,
+    ``sum_g c x <= s sum c x`` for every group. planning.principles makes these inputs from bioregions and reefs.
 
     Raises LinkwaysError for unit names that do not match, costs below 0 without permission, amounts that are not
     numbers, targets above what exists (listed), features that are nowhere present, an asymmetric matrix given as
@@ -221,7 +251,9 @@ def select(
     """
     from linkways.planning import _select_inputs as given
     from linkways.planning._problem import Problem, check_problem
-    from linkways.planning._select_solve import Portfolio, best_plan, plans_near
+    from linkways.planning._select_principles import plans_by_principles
+    from linkways.planning._select_solve import Portfolio
+    from linkways.planning._select_ways import Effort
 
     _refuse_contradictions(objective, budget, budgets, constraints, target, decision, least_share, most_share)
     planned = given.units_of(units, cost, locked_in, locked_out)
@@ -231,7 +263,9 @@ def select(
     goals, weights = given.targets_of(found, targets, target, wishes, needed)
     if objective == "max_coverage":
         goals = np.ones(len(found.features))
-    edges = _edges(planned, boundary, boundary_penalty > 0 or neighbours > 0 or contiguous)
+    pieces = min_patch_km2 > 0 or replicates > 0
+    principles = given.principles_of(planned, min_patch_km2, replicates)
+    edges = _edges(planned, boundary, boundary_penalty > 0 or neighbours > 0 or contiguous or pieces)
     links = _links(planned, connectivity, connectivity_penalty, asymmetric)
     problem = Problem(
         objective,
@@ -244,7 +278,7 @@ def select(
         weights,
         planned.locked_in,
         planned.locked_out,
-        given.rows_of(planned, found, budget, budgets, constraints),
+        given.rows_of(planned, found, budget, budgets, constraints, most_group_share),
         **edges,
         **links,
         boundary_penalty=boundary_penalty,
@@ -260,10 +294,9 @@ def select(
     for sentence in check_problem(problem, ID, negative_costs=negative_costs):
         note(f"{ID}: {sentence}")
     progress(0.1, "solving")
-    best = best_plan(problem, time_limit_s, gap_percent / 100)
-    progress(0.6, "portfolio" if portfolio != "none" else "result")
     wanted = Portfolio(portfolio, number, portfolio_gap_percent / 100, seed)
-    plans = plans_near(problem, best, wanted, time_limit_s, gap_percent / 100)
+    effort = Effort(solver, time_limit_s, gap_percent / 100, iterations, seed)
+    plans = plans_by_principles(problem, principles, wanted, effort)
     return _result(planned, problem, plans)
 
 
@@ -321,8 +354,8 @@ def _result(units: "Units", problem: "Problem", plans: "list[Plan]") -> Selectio
     features = _features(problem, best.x)
     told = len(problem.exposed) > 0
     return Selection(
-        _drawn(units, best.x, "selected"),
-        _drawn(units, frequency, "frequency"),
+        units.drawn(best.x, "selected"),
+        units.drawn(frequency, "frequency"),
         features,
         _portfolio(problem, plans),
         _summary(problem, best),
@@ -335,22 +368,6 @@ def _result(units: "Units", problem: "Problem", plans: "list[Plan]") -> Selectio
         problem.boundary_length(best.x) if told else float("nan"),
         problem.connectivity_held(best.x) if len(problem.connectivity) else float("nan"),
     )
-
-
-def _drawn(units: "Units", values: np.ndarray, name: str) -> Any:
-    """Values of units on their raster, or beside their names in their table or layer."""
-    from linkways.spatial import raster_like
-
-    if units.raster is not None:
-        cells = np.full(units.inside.shape, np.nan)
-        cells[units.inside] = values
-        return raster_like(cells, units.raster, name=name, units="1")
-    assert units.table is not None
-    kept = [c for c in ("unit", "cost", "group", "locked_in", "locked_out") if c in units.table.columns]
-    shape = [units.table.geometry.name] if type(units.table).__name__ == "GeoDataFrame" else []
-    table = units.table[[*kept, *shape]].copy()
-    table.insert(len(kept), name, values)
-    return table
 
 
 def _features(problem: "Problem", x: np.ndarray) -> "pd.DataFrame":
@@ -396,7 +413,7 @@ def _summary(problem: "Problem", best: "Plan") -> "pd.DataFrame":
         "relaxed_bound": best.relaxed,
         "gap_percent": 100 * best.gap,
         "status": "optimal" if best.gap == 0 else f"gap {100 * best.gap:.2g} %",
-        "solver": "HiGHS",
+        "solver": best.solver,
         "units": problem.n,
         "features": problem.m,
         "penalty": problem.penalty(best.x),

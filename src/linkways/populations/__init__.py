@@ -10,6 +10,7 @@ from linkways.populations.dispersal_rates import dispersal_rates
 from linkways.populations.diversity import Diversity, diversity
 from linkways.populations.gene_flow import GeneFlow, gene_flow
 from linkways.populations.genetic_diversity import GeneticDiversity, genetic_diversity
+from linkways.populations.impact import Impact, impact
 from linkways.populations.import_camera_tables import import_camera_tables
 from linkways.populations.import_camtrapdp import CameraTrapTables, import_camtrapdp
 from linkways.populations.import_wildlife_insights import import_wildlife_insights
@@ -30,6 +31,7 @@ __all__ = [
     "Diversity",
     "GeneFlow",
     "GeneticDiversity",
+    "Impact",
     "Isolation",
     "MatrixModel",
     "Occupancy",
@@ -45,6 +47,7 @@ __all__ = [
     "diversity",
     "gene_flow",
     "genetic_diversity",
+    "impact",
     "import_camera_tables",
     "import_camtrapdp",
     "import_wildlife_insights",

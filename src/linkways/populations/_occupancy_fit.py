@@ -53,8 +53,14 @@ def fit(model: Model, names: Sequence[str], starts: Sequence[Floats] | None = No
     deviation 1) and its standard error 1. The model is then fitted again with a log-F(1,1) prior on every coefficient,
     which is Firth's correction for a single proportion (Greenland and Mansournia, 2015).
     """
-    theta, value, information = maximise(model.evaluate, starts or _starts(model))
-    boundary = _boundary(theta, information)
+    starts = list(starts or _starts(model))
+    # the likelihood of one season has one maximum as a rule; others are looked for where this one looks odd
+    tried = starts[:1] if isinstance(model, Single) else starts
+    theta, value, information = maximise(model.evaluate, tried)
+    boundary = _boundary(model, theta, information)
+    if boundary.any() and len(tried) < len(starts):
+        theta, value, information = maximise(model.evaluate, starts)
+        boundary = _boundary(model, theta, information)
     _refuse_unidentified(names, information, boundary)
     if not boundary.any():
         return Fit(model, theta, value, information, boundary, None, np.asarray(np.linalg.inv(information)))
@@ -153,22 +159,32 @@ def hessian(function: Callable[[Floats], Evaluation], theta: Floats) -> Floats:
     return np.asarray((out + out.T) / 2)
 
 
-def _boundary(theta: Floats, information: Floats) -> NDArray[np.bool_]:
+def _boundary(model: Model, theta: Floats, information: Floats) -> NDArray[np.bool_]:
+    """Coefficients beyond 5 known no better than within 1, and those of flat directions along which any ran away."""
     value, vectors = np.linalg.eigh(information)
     variance = (vectors**2) @ (1 / np.maximum(value, 1e-12))
-    return np.asarray((np.abs(theta) > BOUNDARY) & (variance > 1.0))
+    # the strength and the distance of colonisation from around have scales of their own
+    plain = np.arange(len(theta)) < sum(model.sizes.values())
+    far = (np.abs(theta) > BOUNDARY) & (variance > 1.0) & plain
+    flat = _flat(value, vectors)
+    if np.linalg.norm(flat.T @ theta) > BOUNDARY:
+        far |= ((flat**2).sum(axis=1) > 0.1) & plain
+    return np.asarray(far)
+
+
+def _flat(value: Floats, vectors: Floats) -> Floats:
+    """Directions in which the likelihood is the same."""
+    return np.asarray(vectors[:, value <= SINGULAR * max(float(value[-1]), 1e-12)])
 
 
 def _refuse_unidentified(names: Sequence[str], information: Floats, boundary: NDArray[np.bool_]) -> None:
     """Refuse a flat direction of the likelihood that no coefficient at the boundary explains."""
-    value, vectors = np.linalg.eigh(information)
-    flat = vectors[:, value <= SINGULAR * max(value[-1], 1e-12)]
-    # a direction of coefficients that run away is flat too, but told as a boundary
+    flat = _flat(*np.linalg.eigh(information))
     share = (flat[~boundary] ** 2).sum(axis=0)
     if not (share > 0.1).any():
         return
     weight = np.abs(flat[:, int(np.argmax(share))])
-    guilty = [names[k] for k in np.argsort(-weight, kind="stable") if weight[k] > 0.3 * weight.max()]
+    guilty = [names[k] for k in np.argsort(-weight, kind="stable") if weight[k] > 0.05 * weight.max()]
     raise LinkwaysError(
         f"populations.occupancy: the data cannot identify {' and '.join(guilty[:4])}: the likelihood is the same along "
         f"{'them' if len(guilty) > 1 else 'it'}; leave a term out, choose a simpler model or add visits"
@@ -200,11 +216,12 @@ def _end(found: Fit, direction: Floats, drop: float, sign: float) -> float:
             at = found.model.evaluate(base + others @ free)
             return Evaluation(at.log_likelihood, others.T @ at.gradient, at.occupied)
 
-        if others.shape[1] == 0:
-            return along(np.empty(0)).log_likelihood - target
-        free = _climb(along, state["at"])
-        state["at"] = free
-        return along(free).log_likelihood - target
+        # from where coefficients ran away there is no slope to come back by, so the penalised ones are tried too
+        starts = [state["at"], others.T @ found.reported] if found.boundary.any() else [state["at"]]
+        ends = [_climb(along, start) if len(start) else start for start in starts]
+        values = [along(end).log_likelihood for end in ends]
+        state["at"] = ends[int(np.argmax(values))]
+        return max(values) - target
 
     step = min(2 * error, 2.0 * max(1.0, np.sqrt(length)))
     inner, outer = centre, centre + sign * step
@@ -215,4 +232,6 @@ def _end(found: Fit, direction: Floats, drop: float, sign: float) -> float:
         outer = centre + sign * min(step, 2 * FARTHEST * max(1.0, np.sqrt(length)))
     from scipy.optimize import brentq
 
+    if short(inner) <= 0:
+        return inner
     return float(brentq(short, min(inner, outer), max(inner, outer), xtol=1e-6 * max(1.0, abs(outer))))

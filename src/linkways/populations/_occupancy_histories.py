@@ -109,7 +109,7 @@ def _detected(table: "pd.DataFrame", model: str) -> NDArray[np.float64]:
     if len(wrong):
         also = ", 2 (confirmed)" if model == "false_positive" else ""
         raise LinkwaysError(
-            f"{ID}: histories row {wrong[0] + 1} has detected {table['detected'].iloc[wrong[0]]!r}; write 0, 1{also} "
+            f"{ID}: histories row {wrong[0] + 1} has detected {table['detected'].iloc[wrong[0]]}; write 0, 1{also} "
             "or leave it empty where nobody looked"
         )
     return np.asarray(values, float)
@@ -122,7 +122,7 @@ def _certain(table: "pd.DataFrame", model: str) -> NDArray[np.bool_]:
     wrong = np.flatnonzero(~np.isin(values.astype(float), (0.0, 1.0)))
     if len(wrong):
         raise LinkwaysError(
-            f"{ID}: histories row {wrong[0] + 1} has certain {values[wrong[0]]!r}; write 1 where a visit cannot give a "
+            f"{ID}: histories row {wrong[0] + 1} has certain {values[wrong[0]]}; write 1 where a visit cannot give a "
             "false detection (a camera), else 0"
         )
     return np.asarray(values.astype(float) == 1)

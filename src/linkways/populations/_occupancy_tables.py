@@ -205,8 +205,9 @@ def maps_of(
     terms = [read_term(text) for text in dict.fromkeys(t for t in design.terms if t)]
     names = set().union(*(term.names for term in terms)) if terms else set()
     if not terms or not names <= set(rasters):
-        if rasters and terms:
-            note(f"populations.occupancy: no map, because {min(names - set(rasters))} is not among the rasters")
+        if rasters:
+            why = f"{min(names - set(rasters))} is not among the rasters" if terms else "occupancy has no terms"
+            note(f"populations.occupancy: no map, because {why}")
         return None, None
     template = next(iter(rasters.values()))
     size = design.x.shape[1]

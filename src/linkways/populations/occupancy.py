@@ -59,10 +59,11 @@ class Occupancy:
         ),
     ]
     goodness_of_fit: Annotated[
-        "pd.DataFrame", TableOf("chi_square of histories, c_hat and p by simulation, simulations")
+        "pd.DataFrame | None",
+        TableOf("chi_square of histories, c_hat and p by simulation, simulations; with bootstrap"),
     ]
     corridor: Annotated[
-        "pd.DataFrame",
+        "pd.DataFrame | None",
         TableOf(
             "inside, outside the corridor and their difference: sites, naive, occupied (share of these sites) with se "
             "and interval"
@@ -410,9 +411,7 @@ def _result(
     histories, fit = setup.histories, found.fit
     fitted, seasons = site_table(found, histories), season_table(found, histories)
     inside = setup.places.values.get(CORRIDOR)
-    corridor = pd.DataFrame(columns=["where", "sites", "naive", "occupied", "se", "low", "high"])
-    if inside is not None:
-        corridor = corridor_table(found, histories, inside)
+    corridor = None if inside is None else corridor_table(found, histories, inside)
     p = 1 / (1 + np.exp(-fit.model.predictors(fit.reported)["detection"]))
     if isinstance(fit.model, RoyleNichols):
         # of the visits to occupied sites: P(y = 1 | N > 0)
@@ -426,7 +425,7 @@ def _result(
         models=models,
         fitted=fitted,
         seasons=seasons,
-        goodness_of_fit=pd.DataFrame([goodness]),
+        goodness_of_fit=pd.DataFrame([goodness]) if simulated else None,
         corridor=corridor,
         sites=_site_layer(setup.places, fitted),
         occupancy=layer,

@@ -21,6 +21,7 @@ from linkways.errors import LinkwaysError
 from linkways.web.accounts import Accounts
 from linkways.web.crew import Crew
 from linkways.web.jobs import Jobs
+from linkways.web.languages import InLanguage
 from linkways.web.pages import STATIC, html, render
 from linkways.web.problems import NotSignedIn, problem, status_of
 from linkways.web.security import BodyLimit, SafeHeaders, refuse_foreign_requests
@@ -85,6 +86,7 @@ def create_app(settings: Settings, *, user_of: UserOf | None = None, crew: bool 
     app.state.site = Site(settings, jobs, Shelf(settings, jobs), store, who, accounts)
     _add_routes(app)
     app.mount("/static", KeptFiles(directory=STATIC), name="static")
+    app.add_middleware(InLanguage)
     app.add_middleware(GZipMiddleware, minimum_size=2000, compresslevel=4)
     app.add_middleware(BodyLimit, most_mb=settings.most_upload_mb * 2)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*settings.hosts], www_redirect=False)

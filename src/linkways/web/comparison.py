@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from linkways.errors import LinkwaysError
+from linkways.web.feature_changes import FeatureChanges, feature_changes
+from linkways.web.languages import gettext, spoken_number
 from linkways.web.layers import Look, RunLayer, bar_look, heading_of, layers_of, look_of, value_at
 from linkways.web.problems import NotThere
 from linkways.web.tiles import paint, tile_values
@@ -17,10 +19,12 @@ from linkways.web.tiles import paint, tile_values
 if TYPE_CHECKING:
     from linkways.studies import Run
 
-__all__ = ["compare", "difference_at", "difference_look", "difference_tile", "shared_layer"]
+__all__ = ["compare", "difference_at", "difference_look", "difference_tile", "shared_features", "shared_layer"]
 
 _ROUNDING = 1e-9
 """Values that differ by a smaller share are the same: sums in another order differ by as much."""
+_LISTED = 50
+"""Features that differ and are listed on the page; the map shows all."""
 _MOST_CELLS = 6_000_000
 """Rasters of more cells are compared by eye on the map; their sums are not computed while a page waits."""
 
@@ -134,11 +138,49 @@ def shared_layer(before: Run, after: Run, name: str) -> tuple[RunLayer, RunLayer
 def _layer(one: RunLayer, other: RunLayer) -> dict[str, Any]:
     row: dict[str, Any] = {"name": one.name, "title": one.title, "kind": one.kind, "unit": one.unit}
     row["same"] = _same(one.kind, one.file, one.changed, other.file, other.changed)
+    row["subtractable"] = row["countable"] = False
+    if one.kind == "vector" and not row["same"]:
+        found = feature_changes(one, other)
+        row["same"] = found is not None and not found.changes
+        row["countable"] = found is not None and bool(found.changes)
+        if found is not None and found.changes:
+            row["changes"] = _feature_rows(found)
+        return row
     row["subtractable"] = one.kind == "raster" and not row["same"] and look_of(one).codes is None
     if row["subtractable"]:
         row["legend"] = difference_look(one, other).legend
         row["summary"] = _summary(one.file, one.changed, other.file, other.changed)
     return row
+
+
+def _feature_rows(found: FeatureChanges) -> dict[str, Any]:
+    """Counts, and the first features that differ, the changed ones first."""
+    return {
+        **{kind: found.count(kind) for kind in ("added", "removed", "changed")},
+        "unchanged": found.unchanged,
+        "first": [
+            {
+                "kind": one.kind,
+                "label": one.label,
+                "moved": one.moved,
+                "columns": [{"name": name, "before": a, "after": b} for name, (a, b) in one.columns.items()][:8],
+            }
+            for one in found.changes[:_LISTED]
+        ],
+        "more": max(0, len(found.changes) - _LISTED),
+    }
+
+
+def shared_features(before: Run, after: Run, name: str) -> tuple[RunLayer, RunLayer]:
+    """Return a layer of features of both runs.
+
+    Raises:
+        NotThere: they do not share such a layer.
+    """
+    for one, other in _shared(before, after):
+        if one.name == name and one.kind == "vector":
+            return one, other
+    raise NotThere(f"the two runs share no layer of features '{name[:80]}'")
 
 
 @lru_cache(maxsize=512)
@@ -238,6 +280,10 @@ def difference_at(before: RunLayer, after: RunLayer, longitude: float, latitude:
 
     old, new = (value_at(layer, longitude, latitude) for layer in (before, after))
     change = new["value"] - old["value"] if old["value"] is not None and new["value"] is not None else None
-    text = f"before {old['text']}, after {new['text']}"
-    text += f", change {number(change)}" if change is not None else ""
+    told = {"before": old["text"], "after": new["text"]}
+    if change is None:
+        text = gettext("before %(before)s, after %(after)s") % told
+    else:
+        told["change"] = spoken_number(number(change))
+        text = gettext("before %(before)s, after %(after)s, change %(change)s") % told
     return {"before": old["value"], "after": new["value"], "change": change, "text": text}

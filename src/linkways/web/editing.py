@@ -11,33 +11,38 @@ from typing import Any
 from linkways.catalogue import Solution, record_from
 from linkways.errors import LinkwaysError
 from linkways.plain_yaml import read_yaml, write_yaml
+from linkways.web.languages import N_
 
 __all__ = ["new_record", "record_fields", "record_of_form"]
 
 _FIELDS: dict[str, tuple[str, str, str]] = {
-    "title": ("line", "Title", ""),
-    "summary": ("text", "Summary", "Two or three sentences that stand in lists."),
-    "place": ("yaml", "Place", "name, countries (ISO codes), bounds: [west, south, east, north] in degrees"),
-    "species": ("yaml", "Species", "- {scientific_name: Panthera onca, name: jaguar}"),
-    "keywords": ("lines", "Keywords", "One a line."),
-    "context": ("text", "Context", "Where it began. Markdown."),
-    "challenges": ("yaml", "Challenges", "A sentence each, after a dash."),
-    "beneficiaries": ("lines", "Who benefits", "One a line."),
-    "building_blocks": ("yaml", "Building blocks", "id, title, description, enabling_factors, lessons_learned, steps"),
-    "interaction": ("text", "How the blocks work together", ""),
-    "impacts": ("yaml", "Impacts", "- {fact: what changed, source: where it is told}"),
-    "story": ("text", "Story", "Markdown."),
-    "classifications": ("yaml", "Classifications", "vocabulary: [codes]"),
-    "contributors": ("yaml", "Contributors", "A name each, after a dash; or name, organisation, role."),
-    "sources": ("yaml", "Sources", "key: citation"),
-    "links": ("yaml", "Links", "- {title: ..., url: https://...}"),
-    "resources": ("yaml", "Resources", "- {title: ..., url: https://...}"),
+    "title": ("line", N_("Title"), ""),
+    "summary": ("text", N_("Summary"), N_("Two or three sentences that stand in lists.")),
+    "place": ("yaml", N_("Place"), N_("name, countries (ISO codes), bounds: [west, south, east, north] in degrees")),
+    "species": ("yaml", N_("Species"), N_("- {scientific_name: Panthera onca, name: jaguar}")),
+    "keywords": ("lines", N_("Keywords"), N_("One a line.")),
+    "context": ("text", N_("Context"), N_("Where it began. Markdown.")),
+    "challenges": ("yaml", N_("Challenges"), N_("A sentence each, after a dash.")),
+    "beneficiaries": ("lines", N_("Who benefits"), N_("One a line.")),
+    "building_blocks": (
+        "yaml",
+        N_("Building blocks"),
+        N_("id, title, description, enabling_factors, lessons_learned, steps"),
+    ),
+    "interaction": ("text", N_("How the blocks work together"), ""),
+    "impacts": ("yaml", N_("Impacts"), N_("- {fact: what changed, source: where it is told}")),
+    "story": ("text", N_("Story"), N_("Markdown.")),
+    "classifications": ("yaml", N_("Classifications"), N_("vocabulary: [codes]")),
+    "contributors": ("yaml", N_("Contributors"), N_("A name each, after a dash; or name, organisation, role.")),
+    "sources": ("yaml", N_("Sources"), N_("key: citation")),
+    "links": ("yaml", N_("Links"), N_("- {title: ..., url: https://...}")),
+    "resources": ("yaml", N_("Resources"), N_("- {title: ..., url: https://...}")),
     "reproduces": (
         "yaml",
-        "What the study gives",
-        "- {computed: step.output, value: 12.5, tolerance_percent: 1}; reviewers have it run again and compared",
+        N_("What the study gives"),
+        N_("- {computed: step.output, value: 12.5, tolerance_percent: 1}; reviewers have it run again and compared"),
     ),
-    "translations": ("yaml", "Translations", "language: {field: text}"),
+    "translations": ("yaml", N_("Translations"), N_("language: {field: text}")),
 }
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, get_origin
 
 from linkways.errors import LinkwaysError
+from linkways.web.languages import gettext
 from linkways.web.replication import Box, read_box
 from linkways.web.settings import Settings
 from linkways.web.uploads import FORMATS, server_file, take_upload, used_mb
@@ -201,13 +202,15 @@ def _spec(study: Study, name: str) -> Any:
 def _now(item: Any) -> str:
     """Where an input comes from now, in words."""
     if item.origin == "builtin":
-        box = f" over {', '.join(f'{side:g}' for side in item.bounds)}" if item.bounds else ""
-        return f"built-in layer {item.value}{box}"
+        told = {"name": item.value, "box": ", ".join(f"{side:g}" for side in item.bounds or ())}
+        if item.bounds:
+            return gettext("built-in layer %(name)s over %(box)s") % told
+        return gettext("built-in layer %(name)s") % told
     if item.origin == "package":
-        return f"{Path(str(item.resource)).name}, which comes with Linkways"
+        return gettext("%(file)s, which comes with Linkways") % {"file": Path(str(item.resource)).name}
     if item.origin == "path":
-        return f"your file {Path(str(item.value)).name}"
-    return {"rows": "a table written in the study"}.get(item.origin, str(item.value))
+        return gettext("your file %(file)s") % {"file": Path(str(item.value)).name}
+    return gettext("a table written in the study") if item.origin == "rows" else str(item.value)
 
 
 def apply_inputs(

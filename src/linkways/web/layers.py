@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from linkways.errors import LinkwaysError
+from linkways.web.languages import gettext, spoken_number
 from linkways.web.problems import NotThere
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ __all__ = [
     "Look",
     "RunLayer",
     "bar_look",
+    "column_values",
     "features",
     "geojson_of",
     "heading_of",
@@ -348,7 +350,7 @@ def geojson_of(frame: Any) -> bytes:
         shapes = shapely.simplify(shapes, tolerance)
     shapes = shapely.transform(shapes, lambda xy: np.round(xy, 6))
     names = [str(name) for name in frame.columns if name != frame.geometry.name]
-    columns = [_json_values(frame[name]) for name in frame.columns if name != frame.geometry.name]
+    columns = [column_values(frame[name]) for name in frame.columns if name != frame.geometry.name]
     pieces = (
         f'{{"type":"Feature","properties":{json.dumps(dict(zip(("_row", *names), (row, *values), strict=True)))},'
         f'"geometry":{shape or "null"}}}'
@@ -357,7 +359,7 @@ def geojson_of(frame: Any) -> bytes:
     return f'{{"type":"FeatureCollection","features":[{",".join(pieces)}]}}'.encode()
 
 
-def _json_values(column: Any) -> list[Any]:
+def column_values(column: Any) -> list[Any]:
     """A column as JSON has it: numbers that are finite, true and false, and text; everything else empty."""
     if column.dtype.kind in "fiu":
         values = column.to_numpy(dtype=float, na_value=np.nan)
@@ -388,14 +390,14 @@ def value_at(layer: RunLayer, longitude: float, latitude: float) -> dict[str, An
         x = xs[0] + 360.0 if dataset.crs.is_geographic and xs[0] < west and xs[0] + 360.0 <= east else xs[0]
         row, column = dataset.index(x, ys[0])
         if not (0 <= row < dataset.height and 0 <= column < dataset.width):
-            return {"value": None, "text": "outside"}
+            return {"value": None, "text": gettext("outside")}
         window = ((row, row + 1), (column, column + 1))
         cell = dataset.read(1, window=window, masked=True).astype("float64").filled(np.nan)[0, 0]
     if not np.isfinite(cell):
-        return {"value": None, "text": "no data"}
+        return {"value": None, "text": gettext("no data")}
     legend = look_of(layer).legend
     if legend["kind"] == "classes":
         label = next((one["label"] for one in legend["classes"] if one["code"] == cell), f"class {cell:g}")
         return {"value": float(cell), "text": label}
     unit = unit_text(layer.unit)
-    return {"value": float(cell), "text": f"{number(float(cell))} {unit}".rstrip()}
+    return {"value": float(cell), "text": f"{spoken_number(number(float(cell)))} {gettext(unit)}".rstrip()}

@@ -15,6 +15,19 @@ from fastapi.responses import HTMLResponse, JSONResponse, Response
 from starlette.datastructures import FormData
 
 from linkways.errors import LinkwaysError
+from linkways.web.languages import (
+    country_name,
+    gettext,
+    language_name,
+    ngettext,
+    pgettext,
+    spoken,
+    spoken_day,
+    spoken_moment,
+    spoken_number,
+    switches,
+    words_address,
+)
 from linkways.web.problems import problem, status_of
 from linkways.web.settings import ANYONE
 
@@ -77,6 +90,10 @@ def render(request: Request, template: str, data: PageData) -> str:
                 "token": _token(user.csrf),
                 "with_accounts": site is not None and site.accounts is not None,
                 "query": request.url.query,
+                "language": spoken(),
+                "words": words_address(spoken()),
+                # what a form answers has no address of its own that could be asked for in another language
+                "switches": switches(request.url.query) if request.method == "GET" else [],
                 "twin": "/index.json" if path == "/" else f"{path}.json",
                 "has_maps": (ASSETS / "maplibre-gl.mjs").is_file(),
             }
@@ -131,14 +148,21 @@ def _environment() -> Any:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        extensions=["jinja2.ext.i18n"],
     )
+    environment.install_gettext_callables(gettext, ngettext, newstyle=True, pgettext=pgettext)  # type: ignore[attr-defined]
     environment.filters.update(
-        number=number,
-        unit=unit_text,
+        number=lambda value: spoken_number(number(value)),
+        cell=lambda value: spoken_number(number(value)) if isinstance(value, (int, float)) else str(value or "–"),
+        spoken=lambda value: spoken_number(str(value)),
+        unit=lambda unit: gettext(unit_text(unit)),
         words=in_words,
         prose=_prose,
         linked=_linked,
-        day=_day,
+        day=spoken_moment,
+        date=spoken_day,
+        country=country_name,
+        language=language_name,
         duration=_duration,
         heading=column_heading,
         cells=column_text,
@@ -175,15 +199,12 @@ def _linked(text: Any) -> Any:
     return Markup("").join(link.format(one) if n % 2 else escape(one) for n, one in enumerate(pieces))
 
 
-def _day(moment: str) -> str:
-    """A moment (ISO 8601, UTC) as people write it, to the minute."""
-    return f"{moment[:10]} {moment[11:16]} UTC" if len(moment) >= 16 else moment
-
-
 def _duration(seconds: Any) -> str:
     """Seconds in words."""
     from linkways.time_left import clock_words
 
     if seconds is None:
         return ""
-    return f"{float(seconds):.1f} s" if float(seconds) < 60 else clock_words(float(seconds))
+    if float(seconds) < 60:
+        return spoken_number(f"{float(seconds):.1f} s")
+    return clock_words(float(seconds))

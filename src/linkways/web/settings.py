@@ -89,3 +89,7 @@ class Settings:
     def job_folder(self, id: str) -> Path:
         """The folder of what a run was asked with: its study and the inputs that were given."""
         return self.own / "jobs" / id
+
+    def tiles_folder(self, id: str) -> Path:
+        """The folder of a run's vector tiles, which are made anew when they are gone."""
+        return self.own / "tiles" / id

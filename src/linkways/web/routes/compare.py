@@ -5,7 +5,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
-from linkways.web.comparison import compare, difference_at, difference_tile, shared_layer
+from linkways.web.comparison import compare, difference_at, difference_tile, shared_features, shared_layer
+from linkways.web.feature_changes import changes_geojson
 from linkways.web.pages import PageData, page
 from linkways.web.site import Site, TheSite
 from linkways.web.tiles import bounds_in_degrees
@@ -28,6 +29,12 @@ def compare_page(
         for row in found["layers"]:
             if row["subtractable"]:
                 row |= _addresses(site, before, after, row["name"])
+            if row["countable"]:
+                pair = shared_features(old, new, row["name"])
+                row["features"] = (
+                    f"/compare/{before}/{after}/{row['name']}.geojson?v={pair[0].changed}-{pair[1].changed}"
+                )
+                row["bounds"] = bounds_in_degrees(pair[1]) or bounds_in_degrees(pair[0])
         data |= {
             "before": {**site.shelf.entry(before).data(), "seconds": old.record["seconds"]},
             "after": {**site.shelf.entry(after).data(), "seconds": new.record["seconds"]},
@@ -44,6 +51,14 @@ def _addresses(site: Site, before: str, after: str, name: str) -> dict[str, Any]
         "value": f"{base}/value",
         "bounds": bounds_in_degrees(one),
     }
+
+
+@router.get("/compare/{before}/{after}/{name}.geojson", response_class=Response)
+def feature_differences(before: str, after: str, name: str, site: TheSite) -> Response:
+    """The features that were added, removed or changed, as GeoJSON in degrees."""
+    layers = shared_features(site.shelf.run(before), site.shelf.run(after), name)
+    headers = {"cache-control": "private, max-age=86400"}
+    return Response(changes_geojson(*layers), media_type="application/geo+json", headers=headers)
 
 
 @router.get("/compare/{before}/{after}/{name}/value")

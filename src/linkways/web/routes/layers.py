@@ -3,12 +3,13 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
-from fastapi.responses import Response
+from fastapi.responses import FileResponse, Response
 
 from linkways.web.layers import RunLayer, features, layer_of, layers_of, look_of, maps_of, value_at
 from linkways.web.problems import NotThere
-from linkways.web.site import TheSite
+from linkways.web.site import Site, TheSite
 from linkways.web.tiles import bounds_in_degrees, raster_tile
+from linkways.web.vector_tiles import attributes_of, is_large, pmtiles_of
 
 router = APIRouter(tags=["layers"])
 
@@ -46,16 +47,41 @@ def layer_data(run: str, layer: RunLayer) -> dict[str, Any]:
         data["value"] = f"{base}/value"
     else:
         data["features"] = f"{base}.geojson?v={layer.changed}"
+        if is_large(layer):
+            data["pmtiles"] = f"{base}.pmtiles?v={layer.changed}"
+            data["feature"] = f"{base}/features"
     return data
 
 
 @router.get("/runs/{id}/layers/{name}.geojson", response_class=Response)
 def layer_features(id: str, name: str, site: TheSite) -> Response:
     """A layer of features as GeoJSON in degrees."""
+    layer = _features_of(site, id, name)
+    return Response(features(layer), media_type="application/geo+json", headers=_KEPT)
+
+
+@router.get("/runs/{id}/layers/{name}.pmtiles", response_class=Response)
+def layer_archive(id: str, name: str, site: TheSite) -> Response:
+    """A large layer of features as vector tiles in one PMTiles archive, of which ranges of bytes may be asked for."""
+    layer = _features_of(site, id, name)
+    file = pmtiles_of(layer, site.settings.tiles_folder(id))
+    # ranges count bytes of the file as it is: nothing may pack it on its way
+    headers = {**_KEPT, "content-encoding": "identity"}
+    return FileResponse(file, media_type="application/vnd.pmtiles", headers=headers)
+
+
+@router.get("/runs/{id}/layers/{name}/features/{row}")
+def layer_feature(id: str, name: str, row: int, site: TheSite) -> dict[str, Any]:
+    """All columns of one feature, by its row in the layer (``_row``)."""
+    layer = _features_of(site, id, name)
+    return {"layer": name, "row": row, "properties": attributes_of(layer, row)}
+
+
+def _features_of(site: Site, id: str, name: str) -> RunLayer:
     layer = layer_of(site.shelf.run(id), name)
     if layer.kind != "vector":
         raise NotThere(f"{name} is a raster; ask for its tiles")
-    return Response(features(layer), media_type="application/geo+json", headers=_KEPT)
+    return layer
 
 
 @router.get("/runs/{id}/layers/{name}/value")

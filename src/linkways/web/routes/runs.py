@@ -9,6 +9,7 @@ from fastapi.responses import FileResponse, RedirectResponse, Response
 from linkways.errors import LinkwaysError
 from linkways.web.forms import input_fields, parameter_fields
 from linkways.web.jobs import ACTIVE
+from linkways.web.languages import N_
 from linkways.web.layers import layers_of, maps_of
 from linkways.web.pages import PageData, page
 from linkways.web.problems import Conflict, NotThere
@@ -21,10 +22,10 @@ router = APIRouter(tags=["runs"])
 
 ROWS = 50
 _DOWNLOADS = {
-    "run.json": "The run's record",
-    "study.yaml": "The study as it ran",
-    "indicators.json": "All indicators",
-    "ro-crate-metadata.json": "RO-Crate metadata (provenance)",
+    "run.json": N_("The run's record"),
+    "study.yaml": N_("The study as it ran"),
+    "indicators.json": N_("All indicators"),
+    "ro-crate-metadata.json": N_("RO-Crate metadata (provenance)"),
 }
 
 
@@ -268,5 +269,6 @@ def remove(id: str, site: TheSite, user: CurrentUser) -> RedirectResponse:
         raise Conflict(f"the run {id} is at work; cancel it first")
     site.jobs.remove(id)
     shutil.rmtree(site.settings.job_folder(id), ignore_errors=True)
+    shutil.rmtree(site.settings.tiles_folder(id), ignore_errors=True)
     shutil.rmtree(site.shelf.folder(id), ignore_errors=True)
     return RedirectResponse("/my", 303)

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
 from linkways.errors import LinkwaysError
+from linkways.web.languages import LANGUAGES, spoken
 from linkways.web.layers import maps_of
 from linkways.web.pages import PageData, page
 from linkways.web.problems import NotThere
@@ -57,7 +58,10 @@ def solution(
     from linkways.catalogue import in_language
 
     record = visible_record(site, user, id)
-    shown = in_language(record, lang) if lang else record
+    # a language that only the interface speaks leaves the record in its own
+    wish = lang if lang and lang not in LANGUAGES else spoken()
+    known = wish in record.translations or wish not in LANGUAGES
+    shown = in_language(record, wish) if known else record
     runs = site.shelf.of_solution(id)
     revision = site.store.history(id)[-1]
     return {

@@ -4,17 +4,24 @@ import re
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
+from fastapi.responses import JSONResponse
 
 from linkways.errors import LinkwaysError
 from linkways.web.accounts import refuse_anyone
+from linkways.web.languages import LANGUAGES, N_, script_words, spoken
 from linkways.web.pages import ASSETS, PageData, page
+from linkways.web.places import places_of
+from linkways.web.problems import NotThere
 from linkways.web.replication import read_box
 from linkways.web.site import CurrentUser, Site, TheSite
 
 router = APIRouter(tags=["pages"])
 
 PER_PAGE = 20
-MOST_ON_MAP = 500
+MOST_OUTLINES = 500
+"""Outlines of more solutions than this would cover each other on the map; their points are all there."""
+_AT_ONCE = 1000
+"""Hits of one search, the most that the catalogue gives."""
 _SHOWN_FACETS = (
     *("realm", "study", "region", "species", "cmp-actions", "iucn-habitats", "iucn-threats"),
     *("gbf", "cms-goals", "scale", "block-category", "country", "keyword"),
@@ -78,7 +85,15 @@ def start(
 
 def _short(site: Site, id: str) -> dict[str, Any]:
     record = site.records.get(id)
+    if spoken() in record.translations:
+        from linkways.catalogue import in_language
+
+        record = in_language(record, spoken())
     return {
+        "title": record.title,
+        "summary": record.summary,
+        "place": record.place.name,
+        "language": record.language,
         "species": [one.name or one.scientific_name for one in record.species],
         "realms": [one.label for one in record.classifications.root.get("realm", ())],
         "runs": bool(record.study),
@@ -99,16 +114,26 @@ def places(
     q: Annotated[str, Query(max_length=300)] = "",
     bbox: Annotated[str, Query(max_length=100)] = "",
 ) -> dict[str, Any]:
-    """Where the solutions are that a search finds, as GeoJSON points and outlines."""
-    found = site.store.search(
-        q,
-        facets=asked_facets(request),
-        area=read_box(bbox) if bbox else None,
-        statuses=["published"],
-        limit=MOST_ON_MAP,
-    )
-    features = [one for hit in found.hits for one in place_features(site, hit.id)]
-    return {"type": "FeatureCollection", "features": features, "numberMatched": found.total}
+    """Where all solutions are that a search finds: GeoJSON points, and the outlines too when they are few."""
+    ids: list[str] = []
+    while True:
+        found = site.store.search(
+            q,
+            facets=asked_facets(request),
+            area=read_box(bbox) if bbox else None,
+            statuses=["published"],
+            order="title",
+            offset=len(ids),
+            limit=_AT_ONCE,
+        )
+        ids += [hit.id for hit in found.hits]
+        if len(ids) >= found.total or not found.hits:
+            break
+    return {
+        "type": "FeatureCollection",
+        "features": places_of(site.store, ids, outlines=found.total <= MOST_OUTLINES),
+        "numberMatched": found.total,
+    }
 
 
 def place_features(site: Site, id: str) -> list[dict[str, Any]]:
@@ -186,8 +211,16 @@ def about(site: TheSite) -> PageData:
         for hit in solutions
         if (names := simulated_inputs(site.records.get(hit.id).study))
     ]
-    base = {"there": (ASSETS / "basemap" / "land.json").is_file(), "source": "Natural Earth, public domain"}
+    base = {"there": (ASSETS / "basemap" / "land.json").is_file(), "source": N_("Natural Earth, public domain")}
     return {"sources": sources, "vocabularies": schemes, "simulated": simulated, "basemap": base}
+
+
+@router.get("/words/{language}.json", include_in_schema=False)
+def words(language: str) -> JSONResponse:
+    """What the scripts of pages say, in a language of the interface."""
+    if language not in LANGUAGES:
+        raise NotThere(f"the interface does not speak '{language[:20]}'")
+    return JSONResponse(script_words(language), headers={"cache-control": "public, max-age=86400"})
 
 
 @page(router, "/api", "api.html")
@@ -195,10 +228,10 @@ def api() -> PageData:
     """What programs can ask of this server."""
     return {
         "links": [
-            {"href": "/openapi.json", "title": "OpenAPI description of every address"},
-            {"href": "/ogc", "title": "OGC API: solutions and run layers as features, methods as processes"},
-            {"href": "/ogc/processes", "title": "OGC API Processes: every method by its declaration"},
-            {"href": "/ogc/collections", "title": "OGC API Features: the solutions, and the layers of runs"},
-            {"href": "/index.json", "title": "Search of solutions as JSON; every other page likewise"},
+            {"href": "/openapi.json", "title": N_("OpenAPI description of every address")},
+            {"href": "/ogc", "title": N_("OGC API: solutions and run layers as features, methods as processes")},
+            {"href": "/ogc/processes", "title": N_("OGC API Processes: every method by its declaration")},
+            {"href": "/ogc/collections", "title": N_("OGC API Features: the solutions, and the layers of runs")},
+            {"href": "/index.json", "title": N_("Search of solutions as JSON; every other page likewise")},
         ]
     }

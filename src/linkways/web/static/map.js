@@ -1,5 +1,6 @@
 // A map over the offline base map: land, lakes, rivers and borders of Natural Earth. Nothing is asked from elsewhere.
 import { element } from "./dom.js";
+import { _, written } from "./words.js";
 import * as maplibre from "./third_party/maplibre-gl.mjs";
 
 export { element };
@@ -42,6 +43,12 @@ export function makeMap(container, options = {}) {
     renderWorldCopies: true,
     fadeDuration: 0,
     canvasContextAttributes: { preserveDrawingBuffer: true },
+    locale: {
+      "Map.Title": _("Map"),
+      "NavigationControl.ZoomIn": _("Zoom in"),
+      "NavigationControl.ZoomOut": _("Zoom out"),
+      "Popup.Close": _("Close popup"),
+    },
     ...options,
   });
   map.touchZoomRotate?.disableRotation();
@@ -101,18 +108,19 @@ export function legendOf(legend) {
   if (legend.kind === "plain") return box;
   if (legend.heading) box.append(element("div", {}, legend.heading));
   if (legend.kind === "bar") {
+    const tick = (stop) => written(stop.text, stop.value);
     const id = `ramp-${++numbered}`;
     const last = legend.stops.length - 1;
     const ramp = drawn("linearGradient", { id }, ...legend.stops.map((s, n) => drawn("stop", { offset: n / last, "stop-color": s.colour })));
-    const label = `from ${legend.stops[0].text} to ${legend.stops[last].text}`;
+    const label = _("from {low} to {high}", { low: tick(legend.stops[0]), high: tick(legend.stops[last]) });
     box.append(
       drawn("svg", { viewBox: "0 0 100 6", preserveAspectRatio: "none", role: "img", "aria-label": label },
         drawn("defs", {}, ramp), drawn("rect", { width: 100, height: 6, fill: `url(#${id})` })));
     const beyond = { below: ["min", "both"].includes(legend.extend) ? "≤ " : "", above: ["max", "both"].includes(legend.extend) ? "≥ " : "" };
     box.append(element("div", { className: "ticks" },
-      element("span", {}, beyond.below + legend.stops[0].text),
-      element("span", {}, legend.stops[last / 2].text),
-      element("span", {}, beyond.above + legend.stops[last].text)));
+      element("span", {}, beyond.below + tick(legend.stops[0])),
+      element("span", {}, tick(legend.stops[last / 2])),
+      element("span", {}, beyond.above + tick(legend.stops[last]))));
     return box;
   }
   box.append(element("ul", {}, ...legend.classes.map((one) =>
@@ -126,4 +134,19 @@ export async function getJson(path) {
   const data = await answer.json();
   if (!answer.ok) throw new Error(data.detail ?? answer.statusText);
   return data;
+}
+
+// Vector tiles out of PMTiles archives; the script that reads them is fetched when the first one is shown.
+let reading;
+export function tiled() {
+  reading ??= new Promise((done, fail) => {
+    const script = element("script", { src: new URL("third_party/pmtiles.js", here).href });
+    script.addEventListener("load", () => {
+      maplibregl.addProtocol("pmtiles", new window.pmtiles.Protocol().tile);
+      done();
+    });
+    script.addEventListener("error", () => fail(new Error(script.src)));
+    document.head.append(script);
+  });
+  return reading;
 }

@@ -1,5 +1,6 @@
 // A run at work: steps, log and state as they come, until it has ended.
 import { element } from "./dom.js";
+import { _, number } from "./words.js";
 
 const watch = document.getElementById("watch");
 const say = document.getElementById("say");
@@ -12,8 +13,17 @@ let spoken = "";
 
 function clock(seconds) {
   if (seconds === null || seconds === undefined) return "";
-  if (seconds < 60) return `${Math.round(seconds)} s left`;
-  return `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s left`;
+  if (seconds < 60) return _("{time} left", { time: `${Math.round(seconds)} s` });
+  return _("{time} left", { time: `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s` });
+}
+
+const capital = (text) => text[0].toUpperCase() + text.slice(1);
+function named(state) {
+  const names = {
+    draft: _("draft"), queued: _("queued"), running: _("running"), finished: _("finished"), failed: _("failed"),
+    cancelled: _("cancelled"), waiting: _("waiting"),
+  };
+  return names[state] ?? state;
 }
 
 function row(step) {
@@ -35,24 +45,24 @@ function show(told) {
   for (const step of progress.steps ?? []) {
     const { bar, end, doing } = row(step);
     bar.value = step.done;
-    const words = { finished: `${(step.seconds ?? 0).toFixed(1)} s`, reused: "kept from before", running: clock(step.seconds_left) || "at work" };
-    end.textContent = words[step.state] ?? step.state;
+    const ends = { finished: `${number(Number((step.seconds ?? 0).toFixed(1)))} s`, reused: _("kept from before"), running: clock(step.seconds_left) || _("at work") };
+    end.textContent = ends[step.state] ?? named(step.state);
     doing.textContent = step.what ?? "";
     doing.hidden = !step.what;
   }
-  let sentence = "Waiting for a free worker.";
-  if (told.state === "queued" && told.waiting) sentence = `Waiting; ${told.waiting} before it.`;
+  let sentence = _("Waiting for a free worker.");
+  if (told.state === "queued" && told.waiting) sentence = _("Waiting; {count} before it.", { count: told.waiting });
   if (told.state === "running") {
-    const counted = `${progress.finished} of ${progress.total} steps finished.`;
-    sentence = progress.what ? `All steps are finished; ${progress.what}.` : progress.total ? counted : "Starting.";
+    const counted = _("{done} of {total} steps finished.", { done: progress.finished, total: progress.total });
+    sentence = progress.what ? _("All steps are finished; {what}.", { what: progress.what }) : progress.total ? counted : _("Starting.");
   }
-  watch.querySelector("h2 .state").textContent = told.state[0].toUpperCase() + told.state.slice(1);
+  watch.querySelector("h2 .state").textContent = capital(named(told.state));
   // told only when it changes, so that screen readers are not flooded
   if (sentence !== spoken) say.textContent = spoken = sentence;
   for (const line of told.log) {
     after = Math.max(after, line.number);
     if (!log) {
-      log = element("ol", { className: "log", id: "log", tabIndex: 0, ariaLabel: "Log of the run" });
+      log = element("ol", { className: "log", id: "log", tabIndex: 0, ariaLabel: _("Log of the run") });
       watch.after(log);
     }
     log.append(element("li", {}, [line.kind, line.step, line.text && `: ${line.text}`].filter(Boolean).join(" ").replace(" :", ":")));
@@ -70,7 +80,7 @@ async function follow() {
       return;
     }
   } catch {
-    say.textContent = spoken = "The server does not answer; trying again.";
+    say.textContent = spoken = _("The server does not answer; trying again.");
   }
   setTimeout(follow, document.hidden ? 5000 : 700);
 }

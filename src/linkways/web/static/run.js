@@ -1,5 +1,6 @@
 // The layers of a run on the map: legend, opacity, value under the cursor, features on a click.
-import { absolute, element, fit, getJson, legendOf, loaded, makeMap, maplibregl, ready, union } from "./map.js";
+import { _, number } from "./words.js";
+import { absolute, element, fit, getJson, legendOf, loaded, makeMap, maplibregl, ready, tiled, union } from "./map.js";
 
 for (const box of document.querySelectorAll(".run-map[data-run]")) show(box);
 
@@ -20,7 +21,7 @@ async function show(box) {
   const rows = new Map();
 
   if (told.maps.length > 1) {
-    const choose = element("select", { ariaLabel: "Map of the report" }, ...told.maps.map((one, n) => element("option", { value: n }, one.title || `Map ${n + 1}`)));
+    const choose = element("select", { ariaLabel: _("Map of the report") }, ...told.maps.map((one, n) => element("option", { value: n }, one.title || _("Map {number}", { number: n + 1 }))));
     choose.value = String(Math.min(Number(box.dataset.map), told.maps.length - 1));
     choose.addEventListener("change", () => useMap(told.maps[Number(choose.value)]));
     panel.append(choose);
@@ -38,12 +39,12 @@ async function show(box) {
   function row(layer) {
     const tick = element("input", { type: "checkbox" });
     const slide = element("input", { type: "range", min: 0, max: 1, step: 0.05, value: layer.kind === "raster" ? 0.85 : 1 });
-    slide.setAttribute("aria-label", `Opacity of ${layer.title}`);
+    slide.setAttribute("aria-label", _("Opacity of {layer}", { layer: layer.title }));
     const legend = layer.kind === "vector" && !layer.column ? { kind: "classes", heading: "", classes: [{ label: layer.title, colour: colourOf(layer) }] } : layer.legend;
-    const more = element("div", { className: "more", hidden: true }, legendOf(legend), element("label", {}, "Opacity", slide));
+    const more = element("div", { className: "more", hidden: true }, legendOf(legend), element("label", {}, _("Opacity"), slide));
     const title = element("label", {}, tick, layer.title, element("small", {}, ` ${layer.name}`));
     title.title = layer.doc;
-    if (layer.simulated) more.prepend(element("span", { className: "stamp" }, "simulated"));
+    if (layer.simulated) more.prepend(element("span", { className: "stamp" }, _("simulated")));
     tick.addEventListener("change", () => set(layer.name, tick.checked));
     slide.addEventListener("input", () => opacity(layer, Number(slide.value)));
     rows.set(layer.name, { tick, slide, more });
@@ -60,11 +61,21 @@ async function show(box) {
       return;
     }
     if (map.getLayer(idsOf(layer)[0])) return;
+    if (layer.pmtiles) await prepared(layer);
+    if (!tick.checked || map.getLayer(idsOf(layer)[0])) return;
     if (!map.getSource(name)) map.addSource(name, sourceOf(layer));
     addLayers(layer, Number(slide.value));
   }
 
+  // the first time a large layer is shown, the server cuts it into tiles
+  async function prepared(layer) {
+    say.textContent = _("Preparing {layer} for the map …", { layer: layer.title });
+    await Promise.all([tiled(), fetch(layer.pmtiles, { headers: { range: "bytes=0-0" } })]);
+    say.textContent = "";
+  }
+
   function sourceOf(layer) {
+    if (layer.pmtiles) return { type: "vector", url: `pmtiles://${absolute(layer.pmtiles)}` };
     if (layer.kind === "vector") return { type: "geojson", data: absolute(layer.features) };
     return { type: "raster", tiles: [absolute(layer.tiles)], tileSize: 256, bounds: clamp(layer.bounds), maxzoom: 16 };
   }
@@ -83,10 +94,11 @@ async function show(box) {
     const colour = colourOf(layer);
     const only = (type) => ["==", ["geometry-type"], type];
     const [fill, line, point] = idsOf(layer);
-    map.addLayer({ id: fill, type: "fill", source: layer.name, filter: only("Polygon"), paint: { "fill-color": colour, "fill-opacity": alpha * (layer.column ? 0.75 : 0.3) } });
-    map.addLayer({ id: line, type: "line", source: layer.name, filter: ["!=", ["geometry-type"], "Point"],
+    const from = layer.pmtiles ? { source: layer.name, "source-layer": layer.name } : { source: layer.name };
+    map.addLayer({ id: fill, type: "fill", ...from, filter: only("Polygon"), paint: { "fill-color": colour, "fill-opacity": alpha * (layer.column ? 0.75 : 0.3) } });
+    map.addLayer({ id: line, type: "line", ...from, filter: ["!=", ["geometry-type"], "Point"],
       paint: { "line-color": colour, "line-opacity": alpha, "line-width": ["match", ["geometry-type"], "Polygon", 0.8, 2] } });
-    map.addLayer({ id: point, type: "circle", source: layer.name, filter: only("Point"),
+    map.addLayer({ id: point, type: "circle", ...from, filter: only("Point"),
       paint: { "circle-color": colour, "circle-opacity": alpha, "circle-radius": 4.5, "circle-stroke-color": "#fff", "circle-stroke-width": 1, "circle-stroke-opacity": alpha } });
   }
 
@@ -103,33 +115,35 @@ async function show(box) {
     map.setPaintProperty(point, "circle-stroke-opacity", alpha);
   }
 
-  function useMap(chosen) {
+  async function useMap(chosen) {
     caption.textContent = chosen.caption ?? "";
     for (const name of layers.keys()) if (!chosen.layers.includes(name)) set(name, false);
-    for (const name of chosen.layers) set(name, true);
+    for (const name of chosen.layers) await set(name, true);
   }
 
-  useMap(firstMap);
   fit(map, union(firstMap.layers.map((name) => layers.get(name)?.bounds)) ?? union(told.layers.map((one) => one.bounds)), 20);
   watchValues(map, say, box, () => told.layers.filter((layer) => layer.kind === "raster" && rows.get(layer.name).tick.checked), container);
   map.on("click", (event) => describe(event));
+  await useMap(firstMap);
   ready(map);
 
-  function describe(event) {
+  async function describe(event) {
     const shown = told.layers.filter((layer) => layer.kind === "vector" && rows.get(layer.name).tick.checked);
     const near = [[event.point.x - 4, event.point.y - 4], [event.point.x + 4, event.point.y + 4]];
     const ids = shown.flatMap(idsOf).filter((id) => map.getLayer(id));
     const found = ids.length ? map.queryRenderedFeatures(near, { layers: ids }) : [];
     if (!found.length) return;
     const layer = layers.get(found[0].source);
-    const facts = Object.entries(found[0].properties).filter(([name]) => name !== "_row").slice(0, 14);
+    // tiles carry only what the map is drawn by
+    const whole = layer.pmtiles ? await getJson(`${layer.feature}/${found[0].properties._row}`) : found[0];
+    const facts = Object.entries(whole.properties).filter(([name]) => name !== "_row").slice(0, 14);
     const table = element("table", {}, element("tbody", {}, ...facts.map(([name, value]) => element("tr", {}, element("th", { scope: "row" }, name.replaceAll("_", " ")), element("td", {}, shorten(value))))));
     new maplibregl.Popup({ maxWidth: "22rem" }).setLngLat(event.lngLat).setDOMContent(element("div", {}, element("h3", {}, layer.title), table)).addTo(map);
   }
 }
 
 function shorten(value) {
-  return typeof value === "number" ? String(Number(value.toPrecision(6))) : String(value ?? "").slice(0, 80);
+  return typeof value === "number" ? number(value) : String(value ?? "").slice(0, 80);
 }
 
 function clamp([west, south, east, north]) {

@@ -1,5 +1,6 @@
 // Drawing changes on a run's map; each becomes an entry of the list that is sent.
-import { absolute, element, fit, getJson, loaded, makeMap, ready, union } from "./map.js";
+import { _, number } from "./words.js";
+import { absolute, element, fit, getJson, loaded, makeMap, ready, tiled, union } from "./map.js";
 
 const form = document.getElementById("what-if");
 const [kind, input, value, corners] = ["kind", "input", "value", "coordinates"].map((id) => document.getElementById(id));
@@ -19,8 +20,10 @@ for (const layer of told.layers.filter((one) => main.includes(one.name))) {
     map.addSource(layer.name, { type: "raster", tiles: [absolute(layer.tiles)], tileSize: 256 });
     map.addLayer({ id: layer.name, type: "raster", source: layer.name, paint: { "raster-opacity": 0.75, "raster-resampling": "nearest", "raster-fade-duration": 0 } });
   } else {
-    map.addSource(layer.name, { type: "geojson", data: absolute(layer.features) });
-    map.addLayer({ id: layer.name, type: "line", source: layer.name, paint: { "line-color": "#444", "line-width": 1 } });
+    if (layer.pmtiles) await tiled();
+    map.addSource(layer.name, layer.pmtiles ? { type: "vector", url: `pmtiles://${absolute(layer.pmtiles)}` } : { type: "geojson", data: absolute(layer.features) });
+    const part = layer.pmtiles ? { "source-layer": layer.name } : {};
+    map.addLayer({ id: layer.name, type: "line", source: layer.name, ...part, paint: { "line-color": "#444", "line-width": 1 } });
   }
 }
 const empty = { type: "FeatureCollection", features: [] };
@@ -64,7 +67,7 @@ const drawing = () => buttons.draw.getAttribute("aria-pressed") === "true";
 function setDrawing(on) {
   buttons.draw.setAttribute("aria-pressed", String(on));
   map.getCanvas().style.cursor = on ? "crosshair" : "";
-  const what = { line: "Click corner after corner; then finish the shape.", polygon: "Click the corners of the area; then finish the shape.", feature: "Click what is removed." };
+  const what = { line: _("Click corner after corner; then finish the shape."), polygon: _("Click the corners of the area; then finish the shape."), feature: _("Click what is removed.") };
   say.textContent = on ? what[shapeOf()] : "";
 }
 
@@ -76,7 +79,7 @@ async function setKind() {
   if (kind.value === "crossing") value.value = "1";
   setClasses();
   clear();
-  buttons.draw.textContent = shapeOf() === "feature" ? "Choose on the map" : "Draw on the map";
+  buttons.draw.textContent = shapeOf() === "feature" ? _("Choose on the map") : _("Draw on the map");
   setDrawing(false);
   if (map.getLayer("choices")) map.removeLayer("choices");
   if (map.getSource("choices")) map.removeSource("choices");
@@ -90,8 +93,8 @@ function setClasses() {
   document.getElementById("classes").replaceChildren(...classes.map((one) => element("option", { value: one.value }, one.label)));
   if (kind.value === "restore" && classes.length) value.value = String(classes[0].value);
   document.getElementById("value-doc").textContent = classes.length && kind.value === "restore"
-    ? `What the land becomes: ${classes.map((one) => `${one.value} ${one.label}`).join(", ")}`
-    : "The resistance of a road or crossing, or the value that land becomes.";
+    ? _("What the land becomes: {classes}", { classes: classes.map((one) => `${one.value} ${one.label}`).join(", ") })
+    : _("The resistance of a road or crossing, or the value that land becomes.");
 }
 
 kind.addEventListener("change", setKind);
@@ -110,7 +113,7 @@ map.on("click", (event) => {
       const rows = new Set(corners.value.split(",").map((x) => x.trim()).filter(Boolean));
       rows.add(String(found[0].properties._row));
       corners.value = [...rows].join(", ");
-      say.textContent = `${rows.size} chosen.`;
+      say.textContent = _("{count} chosen.", { count: rows.size });
     }
     return;
   }
@@ -122,26 +125,32 @@ function add() {
   const change = { kind: kind.value, input: input.value };
   if (shapeOf() === "feature") {
     change.rows = corners.value.split(",").map((x) => x.trim()).filter(Boolean).map(Number);
-    if (!change.rows.length) return void (say.textContent = "Choose what is removed first.");
+    if (!change.rows.length) return void (say.textContent = _("Choose what is removed first."));
   } else {
     change.geometry = geometry();
-    if (!change.geometry) return void (say.textContent = "Draw the shape first, or write its corners.");
+    if (!change.geometry) return void (say.textContent = _("Draw the shape first, or write its corners."));
     if (!["fence", "protect"].includes(kind.value)) change.value = Number(value.value);
   }
   changes.push(change);
   clear();
   list();
 }
+function kindNamed(kind) {
+  const names = { road: _("road"), fence: _("fence"), crossing: _("crossing"), restore: _("restore"), protect: _("protect"), remove: _("remove") };
+  return names[kind] ?? kind;
+}
 function list() {
   const box = document.getElementById("changes");
   box.replaceChildren(...changes.map((one, n) => {
-    const text = one.rows ? `${one.kind}: ${one.rows.join(", ")} of ${one.input}` : `${one.kind}${one.value === undefined ? "" : ` (${one.value})`} on ${one.input}`;
-    const gone = element("button", { type: "button", className: "quiet small" }, "Remove");
-    gone.setAttribute("aria-label", `Remove ${text}`);
+    const kindName = kindNamed(one.kind);
+    const what = one.value === undefined ? kindName : `${kindName} (${one.value})`;
+    const text = one.rows ? _("{change}: {rows} of {input}", { change: kindName, rows: one.rows.join(", "), input: one.input }) : _("{change} on {input}", { change: what, input: one.input });
+    const gone = element("button", { type: "button", className: "quiet small" }, _("Remove"));
+    gone.setAttribute("aria-label", _("Remove {change}", { change: text }));
     gone.addEventListener("click", () => { changes.splice(n, 1); list(); });
     return element("li", {}, text, gone);
   }));
-  if (!changes.length) box.append(element("li", { className: "small" }, "None added yet."));
+  if (!changes.length) box.append(element("li", { className: "small" }, _("None added yet.")));
   document.getElementById("edits").value = changes.length ? JSON.stringify(changes) : "";
   const features = changes.filter((one) => one.geometry).map((one) => ({ type: "Feature", properties: {}, geometry: one.geometry }));
   map.getSource("changes").setData({ type: "FeatureCollection", features });
@@ -150,7 +159,7 @@ function list() {
 
 // What the changes change, told at once; a newer question makes an older answer worthless.
 let asked = 0;
-const shown = (x) => (x === null ? "" : Number(x.toPrecision(6)).toLocaleString(document.documentElement.lang));
+const shown = (x) => (x === null ? "" : number(x));
 async function answer() {
   const box = document.getElementById("answer");
   const told = document.getElementById("answer-say");
