@@ -2,12 +2,16 @@
 
 Prints the median and the 95th percentile of the time to the last byte, for each kind of page, and how many answers were
 not 200. Beside it: the same requests one after the other, which is what the server needs when nobody else asks, and how
-the jobs table fares (jobs taken and ended per second by four threads).
+the jobs table fares (jobs taken and ended per second by four threads), and when a reader first sees the map of the
+start page: seconds from asking for the page until the map has drawn its first whole frame, in Chromium without a cache
+(software rendering; needs Playwright, a browser and scripts/web-assets; the target is under 2 s).
 
     benchmarks/web.py [--readers 50] [--each 10]
+    benchmarks/web.py --paint            only the map
 """
 
 import argparse
+import shutil
 import statistics
 import subprocess
 import sys
@@ -37,6 +41,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--readers", type=int, default=50)
     parser.add_argument("--each", type=int, default=10, help="rounds over all pages for each reader")
+    parser.add_argument("--paint", action="store_true", help="only the first paint of the map")
     parser.add_argument("--port", type=int, default=8799)
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -44,6 +49,9 @@ def main() -> None:
         try:
             base = f"http://127.0.0.1:{chosen.port}"
             wait(base)
+            first_paint(base)
+            if chosen.paint:
+                return
             alone = [ask(base + path) for _ in range(5) for path in PATHS.values()]
             print(f"one reader:  median {ms(statistics.median(t for _, t, _ in alone))}, p95 {ms(p95(alone))}")
             crowd(base, chosen.readers, chosen.each)
@@ -51,6 +59,36 @@ def main() -> None:
             server.terminate()
             server.wait()
     claims()
+
+
+def first_paint(base: str, rounds: int = 7) -> None:
+    """Print when the map of the start page is first seen, the browser's cache empty each time."""
+    names = ("chromium", "chromium-browser", "google-chrome", "chrome")
+    program = next((path for name in names if (path := shutil.which(name))), None)
+    try:
+        from playwright.sync_api import sync_playwright
+    except ModuleNotFoundError:
+        program = None
+    if program is None:
+        print("first map paint: not measured, it needs Playwright and Chromium")
+        return
+    options = ["--headless", "--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+    seen, shown = [], []
+    with sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=program, args=options)
+        for _ in range(rounds):
+            page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
+            page.goto(base + "/")
+            page.wait_for_selector("#explorer[data-idle]", timeout=60_000)
+            mark = "performance.getEntriesByName('linkways-map')[0].startTime / 1000"
+            paint = "performance.getEntriesByName('first-contentful-paint')[0].startTime / 1000"
+            seen.append(page.evaluate(mark))
+            shown.append(page.evaluate(paint))
+            page.context.close()
+        browser.close()
+    print(f"start page on this machine, {rounds} visits with an empty cache:")
+    print(f"  first text {statistics.median(shown):.2f} s, first map paint {statistics.median(seen):.2f} s (median),")
+    print(f"  quickest {min(seen):.2f} s, slowest {max(seen):.2f} s; target under 2 s")
 
 
 def crowd(base: str, readers: int, each: int) -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 import linkways
-from linkways.method import methods
+from linkways.method import Method
+from linkways.method import methods as all_methods
 
 PUBLIC = {
     "linkways": {
@@ -33,6 +34,13 @@ PUBLIC = {
 BESIDE_THE_METHODS = {"corridors": {"resistance_matrix"}}
 """Functions of a room that help with a method's result and are no methods themselves."""
 SCIENCES = ("corridors", "networks", "movement", "rivers", "seas", "populations")
+
+
+def methods() -> dict[str, Method]:
+    """The methods of the package; other tests declare some of their own."""
+    return {id: one for id, one in all_methods().items() if one.function.__module__.startswith("linkways.")}
+
+
 ROOMS = sorted({m.room for m in methods().values()})
 
 

@@ -60,6 +60,7 @@ def read(large: tuple[RunLayer, Path]) -> tuple[Reader, dict[tuple[int, int, int
     return archive(large[1])
 
 
+@pytest.mark.slow
 def test_the_deepest_zoom_holds_every_feature_with_its_number(read: Any) -> None:
     reader, tiles = read
     deepest = reader.header()["max_zoom"]
@@ -71,6 +72,7 @@ def test_the_deepest_zoom_holds_every_feature_with_its_number(read: Any) -> None
     assert found == {row: row / 7.0 for row in range(100_000)}
 
 
+@pytest.mark.slow
 def test_features_lie_where_they_lie_in_the_layer(read: Any) -> None:
     """The corner of a cell in a tile, by the formula of Web Mercator tiles, is that of the layer within a unit."""
     reader, tiles = read
@@ -101,6 +103,7 @@ def test_features_lie_where_they_lie_in_the_layer(read: Any) -> None:
     assert seen > 300
 
 
+@pytest.mark.slow
 def test_above_the_deepest_zoom_no_place_is_left_empty(read: Any) -> None:
     """Cells smaller than a pixel are thinned, yet every pixel that held one still holds one."""
     _, tiles = read
@@ -124,6 +127,7 @@ def test_above_the_deepest_zoom_no_place_is_left_empty(read: Any) -> None:
         assert {(int(a), int(b)) for a, b in expected} <= near
 
 
+@pytest.mark.slow
 def test_the_archive_tells_where_it_is_and_no_tile_is_heavy(read: Any, large: tuple[RunLayer, Path]) -> None:
     reader, tiles = read
     header = reader.header()
@@ -146,18 +150,19 @@ def test_tiles_are_built_once_and_anew_when_the_layer_changed(tmp_path: Path) ->
     assert list((tmp_path / "tiles").iterdir()) == [second]
 
 
-def test_size_is_told_about_right(tmp_path: Path, large: tuple[RunLayer, Path]) -> None:
+def test_size_is_told_about_right(tmp_path: Path) -> None:
     small = written(tmp_path, many_cells().iloc[:2000])
     whole = len(many_cells().iloc[:2000].to_crs("EPSG:4326").to_json().encode())
     assert whole / 2 < geojson_size(small) < whole * 2
     assert not is_large(small)
-    assert is_large(large[0])
+    assert is_large(written(tmp_path, many_cells()))
 
 
-def test_a_clicked_feature_tells_all_its_columns(large: tuple[RunLayer, Path]) -> None:
-    assert attributes_of(large[0], 7) == {"flow": 1.0, "name": "cell 7", "kept": False}
+def test_a_clicked_feature_tells_all_its_columns(tmp_path: Path) -> None:
+    layer = written(tmp_path, many_cells())
+    assert attributes_of(layer, 7) == {"flow": 1.0, "name": "cell 7", "kept": False}
     with pytest.raises(NotThere, match="there is no row 100000"):
-        attributes_of(large[0], 100_000)
+        attributes_of(layer, 100_000)
 
 
 SHAPES = {

@@ -14,7 +14,7 @@ NAMES = (
     *(N_("draft"), N_("queued"), N_("running"), N_("finished"), N_("failed"), N_("cancelled"), N_("waiting")),
     *(N_("reused"), N_("passed")),
     # kinds of runs
-    *(N_("replication"), N_("scenario"), N_("process"), N_("check"), N_("run")),
+    *(N_("replication"), N_("scenario"), N_("process"), N_("check"), N_("run"), N_("study")),
     # states of records
     *(N_("submitted"), N_("feedback"), N_("approved"), N_("published"), N_("superseded"), N_("withdrawn")),
     # roles

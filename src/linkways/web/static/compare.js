@@ -21,6 +21,7 @@ if (box) {
     if (map.getSource("difference")) map.removeSource("difference");
     const legend = layer.countable ? { kind: "classes", classes: Object.keys(NAMES).map((kind) => ({ label: NAMES[kind], colour: COLOURS[kind] })) } : layer.legend;
     document.getElementById("legend").replaceChildren(legendOf(legend));
+    document.getElementById("of-rasters").hidden = layer.countable;
     if (layer.countable) showFeatures(layer);
     else {
       map.addSource("difference", { type: "raster", tiles: [absolute(layer.tiles)], tileSize: 256, maxzoom: 16 });
