@@ -29,6 +29,8 @@ TO_UNIT = 1.0 / 9007199254740992.0
 WEATHER, SURVIVE, BREED, MOVE, CROWD, FOUND = 1, 2, 3, 4, 5, 6
 # columns of an individual; slots of all rows, in use or not, are a permutation of the rows of the genes
 DEME, SEX, STAGE, CLOCK, FIRST, SLOT = 0, 1, 2, 3, 4, 5
+BIT = (1 << np.arange(16)).astype(np.uint16)
+LOW = np.uint64(0xFFFF)
 FRESH = 2
 """Of FIRST: born in this year, so that this year's losses pass it by; 1: in its first year; 0: older."""
 GONE = -1
@@ -248,12 +250,22 @@ def _survive(m, seed, year, state, survival, who, genes, lethal, n):
 @njit(cache=True, nogil=True)
 def _inherit(state, d, genes, lethal, parent, child, side, loci):
     """One gamete: at every locus either copy of the parent, loci unlinked."""
-    for first in range(0, loci, 64):
-        bits = _next(state, d)
-        for locus in range(first, min(first + 64, loci)):
-            other = (bits >> np.uint64(locus - first)) & ONE
-            mine, theirs = genes[parent, locus], genes[parent, loci + locus]
-            genes[child, side * loci + locus] = theirs if other else mine
+    mine, theirs = genes[parent, :loci], genes[parent, loci:]
+    target = genes[child, side * loci : (side + 1) * loci]
+    bits = ZERO
+    for first in range(0, loci, 16):
+        if first & 63 == 0:
+            bits = _next(state, d)
+        word = np.uint16(bits & LOW)
+        bits >>= np.uint64(16)
+        if loci - first >= 16:
+            for k in range(16):
+                a, b = mine[first + k], theirs[first + k]
+                target[first + k] = a if word & BIT[k] == 0 else b
+        else:
+            for k in range(loci - first):
+                a, b = mine[first + k], theirs[first + k]
+                target[first + k] = a if word & BIT[k] == 0 else b
     half = lethal.shape[1] // 2
     for w in range(half):
         bits = _next(state, d)
@@ -448,42 +460,45 @@ def _count_genes(who, genes, n, populations, loci, labels, out):
     for d in range(populations + 1):
         for c in range(3):
             out[d, c] = 0.0
+    home = np.empty(n, np.int64)
+    row = np.empty(n, np.int64)
+    for i in range(n):
+        home[i] = who[i, DEME]
+        row[i] = who[i, SLOT]
     counts = np.zeros((labels, populations), np.int32)
-    same = np.zeros(populations)
+    pairs = np.zeros((populations, populations), np.int64)
     for locus in range(loci):
+        counts[:] = 0
+        pairs[:] = 0
         for i in range(n):
-            d = who[i, DEME]
-            a, b = genes[who[i, SLOT], locus], genes[who[i, SLOT], loci + locus]
-            counts[a, d] += 1
-            counts[b, d] += 1
+            d = home[i]
+            a, b = genes[row[i], locus], genes[row[i], loci + locus]
             out[d, 1] += a != b
-            out[populations, 1] += a != b
+            for label in (a, b):
+                copies = counts[label]
+                out[d, 2] += copies[d] == 0
+                seen = 0
+                for e in range(populations):
+                    seen += copies[e]
+                    pairs[d, e] += copies[e]
+                out[populations, 2] += seen == 0
+                copies[d] += 1
+        within = summed = 0.0
         for d in range(populations):
-            same[d] = 0.0
-        summed = 0.0
-        for i in range(2 * n):
-            a = genes[who[i >> 1, SLOT], locus + loci * (i & 1)]
-            total = 0.0
-            for d in range(populations):
-                copies = counts[a, d]
-                if copies > 0:
-                    counts[a, d] = 0
-                    out[d, 2] += 1.0
-                    share = copies * weight[d]
-                    total += share
-                    same[d] += share * share
-            if total > 0.0:
-                out[populations, 2] += 1.0
-                summed += total * total
-        within = 0.0
-        for d in range(populations):
-            if size[d] > 0:
-                copies = 2.0 * size[d]
-                apart = (copies * same[d] - 1.0) / (copies - 1.0)
-                out[d, 0] += 1.0 - apart
-                within += apart - same[d]
+            if size[d] == 0:
+                continue
+            same = (2.0 * pairs[d, d] + 2.0 * size[d]) * weight[d] ** 2
+            copies_d = 2.0 * size[d]
+            apart = (copies_d * same - 1.0) / (copies_d - 1.0)
+            out[d, 0] += 1.0 - apart
+            within += apart - same
+            summed += same
+            for e in range(d):
+                summed += 2.0 * (pairs[d, e] + pairs[e, d]) * weight[d] * weight[e]
         if occupied > 0:
             out[populations, 0] += 1.0 - (summed + within) / (occupied * occupied)
+    for d in range(populations):
+        out[populations, 1] += out[d, 1]
     for d in range(populations + 1):
         of = n if d == populations else size[d]
         for c in range(3):
