@@ -31,8 +31,8 @@ PUBLIC = {
     },
     "linkways.errors": {"LinkwaysError", "MissingExtra", "StudyError", "nearest"},
 }
-BESIDE_THE_METHODS = {"corridors": {"resistance_matrix"}}
-"""Functions of a room that help with a method's result and are no methods themselves."""
+BESIDE_THE_METHODS = {"corridors": {"resistance_matrix"}, "planning": {"PlanningProblem", "problem"}}
+"""What of a room helps to state a method's problem or to use its result, and is no method itself."""
 SCIENCES = ("corridors", "networks", "movement", "rivers", "seas", "populations")
 
 

@@ -7,6 +7,7 @@ from linkways.planning.cost_shares import CostShares, cost_shares
 from linkways.planning.coverage import Coverage, coverage
 from linkways.planning.irreplaceability import Irreplaceability, irreplaceability
 from linkways.planning.principles import Audit, principles
+from linkways.planning.problem import PlanningProblem, problem
 from linkways.planning.rank import Ranking, rank
 from linkways.planning.restore import Restoration, restore
 from linkways.planning.robust import RobustPlan, robust
@@ -21,6 +22,7 @@ __all__ = [
     "CostShares",
     "Coverage",
     "Irreplaceability",
+    "PlanningProblem",
     "Ranking",
     "Restoration",
     "RobustPlan",
@@ -34,6 +36,7 @@ __all__ = [
     "coverage",
     "irreplaceability",
     "principles",
+    "problem",
     "rank",
     "restore",
     "robust",
