@@ -37,6 +37,10 @@ GONE = -1
 """Population of the dead of this year, who leave the arrays at its end."""
 
 
+_inner = njit(cache=True, nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+"""Called from compiled code only: a way in from Python, with all arrays of a model, took half of the compilation."""
+
+
 class Model(NamedTuple):
     """What one scenario's simulations share; S stages, D populations, Y years."""
 
@@ -87,7 +91,7 @@ class Model(NamedTuple):
     most: int
 
 
-@njit(cache=True, nogil=True)
+@_inner
 def _next(state, k):
     z = state[k] + STEP
     state[k] = z
@@ -96,12 +100,12 @@ def _next(state, k):
     return z ^ (z >> S31)
 
 
-@njit(cache=True, nogil=True)
+@_inner
 def _uniform(state, k):
     return np.int64(_next(state, k) >> S11) * TO_UNIT
 
 
-@njit(cache=True, nogil=True)
+@_inner
 def _seed_streams(state, seed, year, process):
     """Set one stream for each population; adding one more population leaves those of the others alone."""
     for k in range(len(state)):
@@ -113,13 +117,13 @@ def _seed_streams(state, seed, year, process):
         state[k] = _next(state, k)
 
 
-@njit(cache=True, nogil=True)
+@_inner
 def _normal(state, k):
     radius = np.sqrt(-2.0 * np.log(1.0 - _uniform(state, k)))
     return radius * np.cos(2.0 * np.pi * _uniform(state, k))
 
 
-@njit(cache=True, nogil=True)
+@_inner
 def _poisson(state, k, mean, none):
     """A Poisson number by inversion, in parts of mean 10; ``none`` is exp(-mean)."""
     count = 0
@@ -138,20 +142,20 @@ def _poisson(state, k, mean, none):
     return count
 
 
-@njit(cache=True, nogil=True)
+@_inner
 def _round(state, k, mean):
     whole = np.floor(mean)
     return int(whole) + (1 if _uniform(state, k) < mean - whole else 0)
 
 
-@njit(cache=True, nogil=True)
+@_inner
 def _at(table, z):
     place = (min(max(z, -GRID_LIMIT), GRID_LIMIT) + GRID_LIMIT) * ((GRID - 1) / (2 * GRID_LIMIT))
     left = min(int(place), GRID - 2)
     return table[left] + (place - left) * (table[left + 1] - table[left])
 
 
-@njit(cache=True, nogil=True)
+@_inner
 def _weather(m, seed, year, state, survival, breeding, fecundity):
     """The rates of a year in every population: good and bad years, then catastrophes."""
     populations, stages = m.capacity.shape[0], m.fecundity.shape[0]
@@ -178,7 +182,7 @@ def _weather(m, seed, year, state, survival, breeding, fecundity):
                         survival[d, sex, s] = min(survival[d, sex, s] * m.catastrophe[c, 1], 1.0)
 
 
-@njit(cache=True, nogil=True)
+@_inner
 def _grown(array, rows):
     larger = np.zeros((rows, array.shape[1]), array.dtype)
     for i in range(array.shape[0]):
@@ -187,7 +191,7 @@ def _grown(array, rows):
     return larger
 
 
-@njit(cache=True, nogil=True)
+@_inner
 def _shift(who, source, target):
     """Bring an individual to another row; its genes stay where they are, and the rows change slots."""
     slot = who[target, SLOT]
@@ -196,7 +200,7 @@ def _shift(who, source, target):
     who[source, SLOT] = slot
 
 
-@njit(cache=True, nogil=True)
+@_inner
 def _homozygous(genes, i, loci):
     same = 0
     for locus in range(loci):
@@ -205,7 +209,7 @@ def _homozygous(genes, i, loci):
     return same
 
 
-@njit(cache=True, nogil=True)
+@_inner
 def _born_dead(lethal, i):
     half = lethal.shape[1] // 2
     for w in range(half):  # noqa: SIM110
@@ -214,7 +218,7 @@ def _born_dead(lethal, i):
     return False
 
 
-@njit(cache=True, nogil=True)
+@_inner
 def _survive(m, seed, year, state, survival, who, genes, lethal, n):
     _seed_streams(state, seed, year, SURVIVE)
     stages = m.fecundity.shape[0]
@@ -247,7 +251,7 @@ def _survive(m, seed, year, state, survival, who, genes, lethal, n):
         who[i, FIRST] = 0
 
 
-@njit(cache=True, nogil=True)
+@_inner
 def _inherit(state, d, genes, lethal, parent, child, side, loci):
     """One gamete: at every locus either copy of the parent, loci unlinked."""
     mine, theirs = genes[parent, :loci], genes[parent, loci:]
@@ -272,7 +276,7 @@ def _inherit(state, d, genes, lethal, parent, child, side, loci):
         lethal[child, side * half + w] = (lethal[parent, w] & bits) | (lethal[parent, half + w] & ~bits)
 
 
-@njit(cache=True, nogil=True)
+@_inner
 def _by_population(who, n, start, members):
     """Individuals by population: those of d are members[start[d] : start[d + 1]], in their order."""
     for d in range(len(start)):
@@ -292,7 +296,7 @@ def _by_population(who, n, start, members):
     start[0] = 0
 
 
-@njit(cache=True, nogil=True)
+@_inner
 def _sires(mating, state, d, shares, who, members, sires):
     """The members of a population that may sire this year, in ``sires``; how many."""
     found = 0
@@ -311,7 +315,7 @@ def _sires(mating, state, d, shares, who, members, sires):
     return found
 
 
-@njit(cache=True, nogil=True)
+@_inner
 def _crowding(m, d, count):
     if m.density == BEVERTON_HOLT:
         return 1.0 / (1.0 + m.slope[d] * count)
@@ -320,7 +324,7 @@ def _crowding(m, d, count):
     return 1.0
 
 
-@njit(cache=True, nogil=True)
+@_inner
 def _breed(m, seed, year, state, counted, breeding, fecundity, who, genes, lethal, n):
     """Append the young; the arrays may be replaced by larger ones. ``counted``: numbers (D,) at the last count."""
     _seed_streams(state, seed, year, BREED)
@@ -386,7 +390,7 @@ def _breed(m, seed, year, state, counted, breeding, fecundity, who, genes, letha
     return who, genes, lethal, n
 
 
-@njit(cache=True, nogil=True)
+@_inner
 def _move(m, seed, year, state, who, n):
     """Let the movers move; one that is lost on the way is gone. Returns how many arrived."""
     _seed_streams(state, seed, year, MOVE)
@@ -414,7 +418,7 @@ def _move(m, seed, year, state, who, n):
     return arrived
 
 
-@njit(cache=True, nogil=True)
+@_inner
 def _crowd(m, seed, year, state, who, n):
     """Above the ceiling a random choice dies; then all who are gone leave the arrays. Returns how many stay."""
     _seed_streams(state, seed, year, CROWD)
@@ -445,7 +449,7 @@ def _crowd(m, seed, year, state, who, n):
     return left
 
 
-@njit(cache=True, nogil=True)
+@_inner
 def _count_genes(who, genes, n, populations, loci, labels, out):
     """Fill (D + 1, 3): gene diversity within, observed heterozygosity, alleles; last row: total diversity and all."""
     size = np.zeros(populations, np.int64)
@@ -507,7 +511,7 @@ def _count_genes(who, genes, n, populations, loci, labels, out):
             out[d, 1] /= of
 
 
-@njit(cache=True, nogil=True)
+@_inner
 def _found(m, seed, state, who, genes, lethal):
     """The individuals at the start, each with two alleles of its own at every locus, and with its lethals."""
     _seed_streams(state, seed, 0, FOUND)
@@ -541,7 +545,7 @@ def _found(m, seed, state, who, genes, lethal):
     return n
 
 
-@njit(cache=True, nogil=True)
+@_inner
 def _census(who, n, numbers, females):
     for d in range(len(numbers)):
         numbers[d] = 0
@@ -551,7 +555,7 @@ def _census(who, n, numbers, females):
         females[who[i, DEME]] += who[i, SEX] == 0
 
 
-@njit(cache=True, nogil=True)
+@_inner
 def _replicate(m, seed, numbers, females, moved, heterozygosity):
     populations, stages = m.capacity.shape[0], m.fecundity.shape[0]
     founders = 0
