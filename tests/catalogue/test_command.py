@@ -41,10 +41,16 @@ def test_all_twelve_are_listed_and_nothing_is_written_to_read_them(own_catalogue
 
 def test_a_solution_is_shown():
     assert as_json("show", "jaguar-corridor") == builtin_records()["jaguar-corridor"].to_data()
-    text = run("show", "great-barrier-reef")
+    assert "learnt: Where reserves lie matters" in run("show", "great-barrier-reef")
+
+
+def test_a_solution_without_a_study_tells_the_methods_it_waits_for(tmp_path):
+    file = tmp_path / "waiting.yaml"
+    file.write_text(record_text(record(waits_for=[{"method": "seas.drift", "purpose": "larvae"}])), encoding="utf-8")
+    run("import", file)
+    text = run("show", "a")
     assert "Its study waits for" in text
     assert "seas.drift" in text
-    assert "learnt: Where reserves lie matters" in text
 
 
 def test_search_answers_in_words_and_json():

@@ -36,7 +36,18 @@ from tests.catalogue.records import plain, record
 
 # --- workshop sheets -----------------------------------------------------------------
 
-STAYS_OUT = ("study", "translations", "waits_for", "record", "published", "updated", "image", "resources", "replicates")
+STAYS_OUT = (
+    "study",
+    "translations",
+    "waits_for",
+    "record",
+    "published",
+    "updated",
+    "image",
+    "resources",
+    "replicates",
+    "reproduces",
+)
 
 
 def fits_a_sheet(one):
@@ -437,8 +448,10 @@ def test_every_solution_has_a_page_with_one_heading_and_its_record_beside_it(sit
         assert record_from(json.loads((site / "solutions" / f"{id}.json").read_text(encoding="utf-8"))) == one
 
 
-def test_a_page_says_which_methods_a_solution_waits_for(site):
-    assert "seas.drift" in pages(site)[site / "solutions" / "great-barrier-reef.html"].text
+def test_a_page_says_which_methods_a_solution_waits_for(site, tmp_path):
+    waiting = record(waits_for=[{"method": "seas.drift", "purpose": "larvae"}])
+    own = write_site([waiting], tmp_path / "own").parent
+    assert "seas.drift" in pages(own)[own / "solutions" / "a.html"].text
     assert "linkways study run y2y" in pages(site)[site / "solutions" / "y2y.html"].text
 
 

@@ -183,8 +183,12 @@ def test_an_audit_gives_the_optimiser_what_the_rules_ask_and_the_new_plan_keeps_
     assert given_.unit[given_.together == "South"].tolist() == [0, 1]
     assert given_.unit[given_.locked_in].tolist() == [18]
     assert given_.unit[given_.locked_out].tolist() == [5]
-    assert before.targets.set_index("feature").target.to_dict() == pytest.approx({"lagoon": 360.0, "slope": 360.0})
-    assert before.amounts.groupby("feature").amount.sum().tolist() == pytest.approx([1800.0, 1800.0])
+    # a fifth of 1800 km2, a hundredth of each of four bands, and the two whole reefs that the slope has
+    bands = {f"{name}, band {k}": 450.0 for name in ("lagoon", "slope") for k in (1, 2, 3, 4)}
+    area = {"lagoon": 1800.0, "slope": 1800.0, **bands, "slope, number of reefs": 2.0}
+    assert before.amounts.groupby("feature").amount.sum().to_dict() == pytest.approx(area)
+    asked = {"lagoon": 360.0, "slope": 360.0, **dict.fromkeys(bands, 4.5), "slope, number of reefs": 1.98}
+    assert before.targets.set_index("feature").target.to_dict() == pytest.approx(asked)
     told = before.parameters.set_index("rule").value
     assert told["Minimum size"] == pytest.approx(np.pi * 100)
     assert told["Replicates"] == 2
@@ -192,6 +196,7 @@ def test_an_audit_gives_the_optimiser_what_the_rules_ask_and_the_new_plan_keeps_
     plan = select(given_, before.amounts, before.targets, replicates=2, min_patch_km2=told["Minimum size"]).plan
     assert plan.selected[[0, 1]].tolist() == [1, 1]
     after = principles(plan, bioregions, **layers).audit.set_index("title").result
-    for title in ("Replicates", "Whole reefs", "Minimum of each reef bioregion", "Special and unique places"):
+    kept = ("Replicates", "Whole reefs", "Minimum of each reef bioregion", "Latitudinal diversity")
+    for title in (*kept, "Special and unique places"):
         assert after[title] == "pass"
     assert after["Adjacent sea and land uses"] == "pass"

@@ -83,9 +83,9 @@ def test_search_finds_by_word_facet_and_box(reader: TestClient) -> None:
     assert "tiny-hills" in [hit["id"] for hit in boxed["hits"]]
     away = reader.get("/index.json", params={"bbox": "100,10,110,20"}).json()
     assert "tiny-hills" not in [hit["id"] for hit in away["hits"]]
-    waiting = reader.get("/index.json", params={"facet.study": "waits"}).json()
-    assert all(not hit["runs"] for hit in waiting["hits"])
-    assert waiting["total"] > 0
+    ready = reader.get("/index.json", params={"facet.study": "runs"}).json()
+    assert all(hit["runs"] for hit in ready["hits"])
+    assert ready["total"] > 0
 
 
 def test_what_a_record_says_is_shown_as_text_and_markdown_but_never_as_html(reader: TestClient) -> None:
@@ -357,8 +357,22 @@ def test_a_solution_whose_study_reads_an_address_or_a_path_is_not_run_here(clien
     assert client.get("/runs.json").json()["runs"] == []
 
 
-def test_a_solution_without_a_study_cannot_be_replicated(reader: TestClient) -> None:
-    assert reader.post("/solutions/great-barrier-reef/replicate").status_code == 409
+def test_a_solution_without_a_study_is_found_as_such_and_cannot_be_replicated(client: TestClient) -> None:
+    from linkways.catalogue import record_from
+    from tests.web.conftest import tiny_record
+
+    site: Any = client.app.state.site  # type: ignore[attr-defined]
+    data = {key: value for key, value in tiny_record().items() if key not in ("study", "building_blocks", "reproduces")}
+    waiting = {
+        "id": "waiting-hills",
+        "building_blocks": [],
+        "waits_for": [{"method": "seas.drift", "purpose": "larvae"}],
+    }
+    site.store.put(record_from(data | waiting), author="someone")
+    found = client.get("/index.json", params={"facet.study": "waits"}).json()
+    assert [hit["id"] for hit in found["hits"]] == ["waiting-hills"]
+    assert not found["hits"][0]["runs"]
+    assert client.post("/solutions/waiting-hills/replicate").status_code == 409
 
 
 # --- a finished run ------------------------------------------------------------------

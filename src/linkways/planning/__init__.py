@@ -13,6 +13,7 @@ from linkways.planning.restore import Restoration, restore
 from linkways.planning.robust import RobustPlan, robust
 from linkways.planning.select import Selection, select
 from linkways.planning.soft_barriers import SoftBarriers, soft_barriers
+from linkways.planning.strengths import strengths
 from linkways.planning.zones import Zoning, zones
 
 __all__ = [
@@ -42,5 +43,6 @@ __all__ = [
     "robust",
     "select",
     "soft_barriers",
+    "strengths",
     "zones",
 ]

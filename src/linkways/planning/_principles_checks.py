@@ -50,6 +50,27 @@ class Scene:
         step = (high - low) / self.bands
         return shapely.box(-1e9, low + number * step, 1e9, low + (number + 1) * step)
 
+    def in_bands(self, bioregions: list[int]) -> Iterator[tuple[str, Any]]:
+        """Every band of latitude of each of the bioregions, with its name."""
+        import shapely
+
+        for i in bioregions:
+            for b in range(self.bands):
+                shape = shapely.intersection(self.bioregions[i], self.band(b))
+                if shape.area > self.replicate_m2:
+                    yield f"{self.names[i]}, band {b + 1}", shape
+
+    def on_shelf(self) -> Iterator[tuple[str, Any]]:
+        """Every position on the shelf in each band of latitude, with its name; none where positions are not told."""
+        import shapely
+
+        for b in range(self.bands):
+            for position in dict.fromkeys(self.shelf or []):
+                there = self.bioregions[[s == position for s in self.shelf or []]]
+                shape = shapely.intersection(shapely.union_all(there), self.band(b))
+                if shape.area > self.replicate_m2:
+                    yield f"{position}, band {b + 1}", shape
+
     def areas_in(self, bioregion: int) -> list[int]:
         """No-take areas that hold enough of a bioregion to count there."""
         import shapely
@@ -169,28 +190,21 @@ def _reefs(scene: Scene, kind: str, threshold: float) -> Iterator[Finding]:
 
 def _bands(scene: Scene, kind: str, _threshold: float) -> Iterator[Finding]:
     """Bands of latitude with no-take area, of those that each bioregion spans."""
-    import shapely
-
-    for i in scene.of_kind(kind):
-        for b in range(scene.bands):
-            shape = shapely.intersection(scene.bioregions[i], scene.band(b))
-            if shape.area > scene.replicate_m2:
-                value = shapely.intersection(shape, scene.whole).area / shape.area
-                yield Finding(f"{scene.names[i]}, band {b + 1}", value, value > 0, shape, 0.0)
+    return _some(scene, scene.in_bands(scene.of_kind(kind)))
 
 
 def _shelf(scene: Scene, _kind: str, _threshold: float) -> Iterator[Finding]:
     """No-take share of every position on the shelf in every band of latitude."""
+    return _some(scene, scene.on_shelf())
+
+
+def _some(scene: Scene, shapes: Iterator[tuple[str, Any]]) -> Iterator[Finding]:
+    """Whether there is any no-take area in each of the shapes."""
     import shapely
 
-    assert scene.shelf is not None
-    for b in range(scene.bands):
-        for position in dict.fromkeys(scene.shelf):
-            there = scene.bioregions[[s == position for s in scene.shelf]]
-            shape = shapely.intersection(shapely.union_all(there), scene.band(b))
-            if shape.area > scene.replicate_m2:
-                value = shapely.intersection(shape, scene.whole).area / shape.area
-                yield Finding(f"{position}, band {b + 1}", value, value > 0, shape, 0.0)
+    for name, shape in shapes:
+        value = shapely.intersection(shape, scene.whole).area / shape.area
+        yield Finding(name, value, value > 0, shape, 0.0)
 
 
 def _communities(scene: Scene, _kind: str, threshold: float) -> Iterator[Finding]:

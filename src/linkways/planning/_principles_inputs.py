@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 __all__ = ["amounts_and_targets", "parameters_of", "unit_columns"]
 
 SLIVER = 1e-6  # a smaller share of a unit is a rounding of outlines
+SOME = 0.01  # share of a bioregion's band that is asked for where a rule wants some, however little
 
 
 def _shared(units: np.ndarray, shapes: np.ndarray) -> np.ndarray:
@@ -66,9 +67,10 @@ def _reefs(scene: "Scene", units: np.ndarray) -> np.ndarray:
 def amounts_and_targets(
     scene: "Scene", rules: list[dict[str, Any]], units: np.ndarray, names: Any
 ) -> "tuple[pd.DataFrame, pd.DataFrame]":
-    """Amounts (unit, feature, amount in km2) and targets (feature, target in km2, type) of bioregions and communities.
+    """Amounts (unit, feature, amount in km2) and targets (feature, target in km2, type); those of reefs are numbers.
 
     Targets are shares of the whole bioregion or community, as the audit counts them, the largest where rules differ.
+    Of bands of latitude and positions on the shelf some is asked, however little, and nothing where no unit reaches.
     """
     import pandas as pd
 
@@ -83,15 +85,59 @@ def amounts_and_targets(
     at, unit = np.nonzero(held)
     listed = np.asarray(names)
     amounts = pd.DataFrame({"unit": listed[unit], "feature": np.array(features, object)[at], "amount": held[at, unit]})
-    size = [share * shape.area / 1e6 for shape, share in wanted.values()]
-    targets = pd.DataFrame({"feature": features, "target": size, "type": "absolute"})
+    size = np.array([share * shape.area / 1e6 for shape, share in wanted.values()])
+    some = np.array([share == SOME for _, share in wanted.values()], bool)
+    if len(units):
+        size[some] = np.minimum(size, held.sum(axis=1))[some]
+    asked = ~some | (size > 0)
+    targets = pd.DataFrame({"feature": np.array(features, object)[asked], "target": size[asked], "type": "absolute"})
+    for rule in rules:
+        if rule["check"] == "reefs" and "reefs" in scene.layers and len(units):
+            more = _reef_numbers(scene, str(rule["applies_to"]), float(rule["threshold"]), units, listed)
+            amounts, targets = (
+                pd.concat([a, b], ignore_index=True) for a, b in zip((amounts, targets), more, strict=True)
+            )
     return amounts, targets
+
+
+def _reef_numbers(
+    scene: "Scene", kind: str, least: float, units: np.ndarray, names: np.ndarray
+) -> "tuple[pd.DataFrame, pd.DataFrame]":
+    """Amounts and targets of reefs by number: a reef counts by the share of it in each unit, in the end as a whole.
+
+    No more are asked of a bioregion than it has within the units.
+    """
+    import pandas as pd
+    import shapely
+
+    shapes = scene.layers["reefs"][1]
+    share = _shared(units, shapes) / np.maximum(shapely.area(shapes), 1e-9)[:, None]
+    whole = share.sum(axis=1) >= scene.whole_share
+    points = shapely.point_on_surface(shapes)
+    rows, wanted = [], []
+    for i in scene.of_kind(kind):
+        own = share[whole & shapely.intersects(points, scene.bioregions[i])]
+        held = own.sum(axis=0)
+        some = np.flatnonzero(held)
+        feature = f"{scene.names[i]}, number of reefs"
+        rows.append(pd.DataFrame({"unit": names[some], "feature": feature, "amount": held[some]}))
+        # outlines leave a reef's shares a little short of one
+        wanted.append((feature, min(least, len(own)) * scene.whole_share, "absolute"))
+    kept = [k for k, row in enumerate(rows) if len(row)]
+    columns = ["feature", "target", "type"]
+    if not kept:
+        return pd.DataFrame({"unit": names[:0], "feature": [], "amount": []}), pd.DataFrame([], columns=columns)
+    return pd.concat([rows[k] for k in kept]), pd.DataFrame([wanted[k] for k in kept], columns=columns)
 
 
 def _goals(scene: "Scene", rule: dict[str, Any]) -> list[tuple[str, Any, float]]:
     if rule["check"] == "share":
         kind = str(rule["applies_to"])
         return [(scene.names[i], scene.bioregions[i], float(rule["threshold"])) for i in scene.of_kind(kind)]
+    if rule["check"] == "bands":
+        return [(name, shape, SOME) for name, shape in scene.in_bands(scene.of_kind(str(rule["applies_to"])))]
+    if rule["check"] == "shelf":
+        return [(name, shape, SOME) for name, shape in scene.on_shelf()]
     if rule["check"] == "communities" and "communities" in scene.layers:
         names, shapes, targets = scene.layers["communities"]
         return [

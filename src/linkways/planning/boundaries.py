@@ -58,7 +58,7 @@ def boundaries(
     if (units is None) == (cost is None):
         raise LinkwaysError(f"{ID}: give either units (polygons) or cost (a raster)")
     if units is not None:
-        names = _names(units)
+        names = named_units(units, ID)
         pairs, exposed = polygon_boundary(units)
     else:
         assert cost is not None
@@ -74,13 +74,14 @@ def boundaries(
     return pd.DataFrame({"unit_a": names[first[order]], "unit_b": names[second[order]], "length": length})
 
 
-def _names(units: "gpd.GeoDataFrame") -> np.ndarray:
+def named_units(units: "gpd.GeoDataFrame", method: str) -> np.ndarray:
+    """Their names, told apart; ``method`` is who refuses others."""
     if "unit" not in units.columns:
-        raise LinkwaysError(f"{ID}: units has no column 'unit'; name the planning units in one")
+        raise LinkwaysError(f"{method}: units has no column 'unit'; name the planning units in one")
     twice = np.flatnonzero(units["unit"].duplicated() | units["unit"].isna())
     if len(twice):
         raise LinkwaysError(
-            f"{ID}: units has the unit {units['unit'].iloc[twice[0]]} twice or without a name, in row {twice[0] + 1}; "
-            "give each unit its own name"
+            f"{method}: units has the unit {units['unit'].iloc[twice[0]]} twice or without a name, in row "
+            f"{twice[0] + 1}; give each unit its own name"
         )
     return np.asarray(units["unit"])

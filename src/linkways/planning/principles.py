@@ -46,8 +46,14 @@ class Audit:
             "column unit"
         ),
     ]
-    amounts: Annotated["pd.DataFrame", TableOf("unit, feature (bioregion or community), amount in km2")]
-    targets: Annotated["pd.DataFrame", TableOf("feature, target (the least share that is asked, in km2), type")]
+    amounts: Annotated[
+        "pd.DataFrame",
+        TableOf(
+            "unit, feature (bioregion, its bands of latitude, positions on the shelf, communities), amount in km2; "
+            "reefs of a bioregion by number"
+        ),
+    ]
+    targets: Annotated["pd.DataFrame", TableOf("feature, target (the least that is asked, in km2 or reefs), type")]
     parameters: Annotated[
         "pd.DataFrame", TableOf("parameters of planning.select: parameter, value, rule, says (how much of the rule)")
     ]
@@ -133,9 +139,10 @@ def principles(
     of non-reef ones, are not checked, nor are rules whose layer is missing. Degrees are projected to an equal-area
     plane (Lambert) around the bioregions.
 
-    What of the rules an optimiser can keep comes back as its inputs: shares of bioregions and communities as targets,
-    reefs as units that are selected together, special places and harmful uses as locks, replicates and (in part) the
-    least width as parameters. ``planning.select(found.units, found.amounts, found.targets)`` makes a plan by them.
+    What of the rules an optimiser can keep comes back as its inputs: shares of bioregions and communities, bands
+    of latitude, positions on the shelf and numbers of reefs as targets, reefs as units that are selected together,
+    special places and harmful uses as locks, replicates and (in part) the least width as parameters.
+    ``planning.select(found.units, found.amounts, found.targets)`` makes a plan by them.
 
     Raises LinkwaysError for a plan without selected land, bioregions of an unknown kind, and rules with an unknown
     check, or without a number where the check needs one.
@@ -353,7 +360,7 @@ def _audited(table: list[dict[str, Any]], scene: "Scene", plane: Any, plan: "gpd
         checked.iloc[failing].drop(columns="passed").reset_index(drop=True),
         geometry=list(back([shapes[k] for k in failing])),
         crs=crs,
-    )
+    ).to_crs(plan.crs)
     areas = gpd.GeoDataFrame(
         {
             "place": [f"no-take area {k + 1}" for k in range(len(scene.areas))],
@@ -361,7 +368,7 @@ def _audited(table: list[dict[str, Any]], scene: "Scene", plane: Any, plan: "gpd
         },
         geometry=list(back(list(scene.areas))),
         crs=crs,
-    )
+    ).to_crs(plan.crs)
     count = audit["result"].value_counts()
     return Audit(
         audit,

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["Zoning", "zones"]
 
 ID = "planning.zones"
+OF_A_ZONE = ("zone", "rule", "cost_factor", "least_ha", "most_ha", "budget")
+"""Columns of the table of zones that planning.zones itself has a use for; the others go with the plan."""
 BUDGETED = ("min_shortfall", "min_largest_shortfall", "max_features")
 
 
@@ -32,7 +34,8 @@ class Zoning:
     plan: Annotated[
         "gpd.GeoDataFrame | pd.DataFrame | xr.DataArray",
         Layer(
-            "planning units: zone (none: in no zone), number, rule, cost; a raster has the zones' numbers, 0 for none"
+            "planning units: zone (none: in no zone), number, rule, cost, colour and further columns of the zones; a "
+            "raster has the zones' numbers, 0 for none"
         ),
     ]
     zoning: Annotated[
@@ -93,7 +96,8 @@ def zones(
     zones: Annotated[
         "pd.DataFrame | None",
         Table(
-            "zones: zone (name), rule (text) and, when present, colour, cost_factor, least_ha, most_ha, budget",
+            "zones: zone (name), rule (text) and, when present, colour, cost_factor, least_ha, most_ha, budget; other "
+            "columns, as the resistance of land under the rule, are handed on to the plan",
             columns=("zone",),
         ),
     ] = None,
@@ -356,8 +360,8 @@ def _drawn(units: "Units", listed: "ZoneList", problem: "ZoneProblem", choice: n
     if units.raster is not None:
         cells = np.full(units.inside.shape, np.nan)
         cells[units.inside] = choice
-        legend = ", ".join(f"{k} {name}" for k, name in enumerate(("none", *listed.names)))
-        return raster_like(cells, units.raster, name="zone", units="1", attrs={"classes": True, "legend": legend})
+        names_of = dict(enumerate(("none", *listed.names)))
+        return raster_like(cells, units.raster, name="zone", attrs={"classes": True, "class_names": names_of})
     assert units.table is not None
     kept = [c for c in ("unit", "group") if c in units.table.columns]
     shape = [units.table.geometry.name] if type(units.table).__name__ == "GeoDataFrame" else []
@@ -369,6 +373,8 @@ def _drawn(units: "Units", listed: "ZoneList", problem: "ZoneProblem", choice: n
         "rule": rules[choice],
         "cost": problem.cost[np.arange(problem.n), choice],
     }
+    for name in [c for c in listed.table.columns if c not in (*OF_A_ZONE, *columns, *kept, *shape)]:
+        columns[str(name)] = listed.table[name].reindex(choice - 1).to_numpy()
     for at, (name, values) in enumerate(columns.items(), start=len(kept)):
         table.insert(at, name, values)
     return table

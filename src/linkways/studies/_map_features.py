@@ -19,6 +19,7 @@ from linkways.studies.map_style import (
     Wishes,
     class_scale,
     continuous_scale,
+    own_colours,
     repeating_scale,
 )
 from linkways.studies.numbers import column_heading, number
@@ -168,7 +169,8 @@ def _colours(frame: gpd.GeoDataFrame, wishes: Wishes) -> tuple[np.ndarray | None
     if len(names) > MOST_CLASSES:
         return _painted(repeating_scale(len(names), heading), codes % MOST_CLASSES, known)
     every = np.arange(len(names), dtype=float)
-    scale = class_scale(every, dict(enumerate(names)), palette=wishes.palette, heading=heading)
+    own = own_colours(frame, wishes.column)
+    scale = class_scale(every, dict(enumerate(names)), palette=wishes.palette, heading=heading, own=own)
     return _painted(scale, codes, known)
 
 

@@ -8,7 +8,7 @@ import json
 import queue
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -236,7 +236,7 @@ class Work:
 
     def _compute(self, id: str) -> Finished:
         handed = {
-            name: [self.values.get(one) for one in value] if isinstance(value, list) else self.values.get(value)
+            name: told_apart(value, self.values.get) if isinstance(value, list) else self.values.get(value)
             for name, value in self.found.wiring[id].items()
         }
         self._check_stop()
@@ -346,6 +346,19 @@ class Work:
     def _earlier_record(self, key: str) -> dict[str, Any] | None:
         earlier = self.store.finished(key)
         return earlier.record if earlier is not None else None
+
+
+def told_apart(targets: Sequence[Target], get: Callable[[Target], Any]) -> list[Any]:
+    """Their values; rasters of one name, as results of one method are, take the names they have in the study."""
+    values = [get(one) for one in targets]
+    names = [getattr(value, "name", None) for value in values]
+    if len({*map(str, names)}) == len(names) or not all(hasattr(value, "dims") for value in values):
+        return values
+    steps = [one.reference.split(".")[0] for one in targets]
+    short = len(set(steps)) == len(steps)
+    return [
+        value.rename(step if short else one.reference) for value, step, one in zip(values, steps, targets, strict=True)
+    ]
 
 
 class _Values:

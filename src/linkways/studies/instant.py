@@ -17,6 +17,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from linkways.errors import LinkwaysError
+from linkways.studies._work import told_apart
 
 if TYPE_CHECKING:
     from linkways.studies import Run, Study
@@ -136,7 +137,7 @@ class _Memory:
         """Compute a step; whether it was done in time."""
         method = self.found.methods[id]
         handed = {
-            name: [self._get(one) for one in value] if isinstance(value, list) else self._get(value)
+            name: told_apart(value, self._get) if isinstance(value, list) else self._get(value)
             for name, value in self.found.wiring[id].items()
         }
         with _ending(within_s) as watching:

@@ -13,6 +13,7 @@ from linkways.errors import LinkwaysError, nearest
 from linkways.studies.numbers import number, unit_text
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Colormap, Normalize
@@ -28,6 +29,7 @@ __all__ = [
     "class_colours",
     "class_scale",
     "continuous_scale",
+    "own_colours",
     "palette_for",
     "repeating_scale",
 ]
@@ -209,8 +211,18 @@ def continuous_scale(values: np.ndarray, *, palette: str | None, about: str, hea
     return Scale(cmap, norm, (Key("bar", heading, scale=scale),), extend)
 
 
-def class_scale(codes: np.ndarray, names: Mapping[Any, str], *, palette: str | None, heading: str) -> Scale:
-    """Return the colours of the class ``codes`` (sorted numbers), one legend entry each, with its name where known."""
+def class_scale(
+    codes: np.ndarray,
+    names: Mapping[Any, str],
+    *,
+    palette: str | None,
+    heading: str,
+    own: Mapping[str, str] | None = None,
+) -> Scale:
+    """Return the colours of the class ``codes`` (sorted numbers), one legend entry each, with its name where known.
+
+    ``own``: colours that the layer itself brings, by name; they are taken where they tell every class.
+    """
     import matplotlib
     from matplotlib.colors import BoundaryNorm, ListedColormap
 
@@ -219,7 +231,7 @@ def class_scale(codes: np.ndarray, names: Mapping[Any, str], *, palette: str | N
         ramp = palette_for(palette, "")
         chosen: list[Any] = [ramp(x) for x in np.linspace(0, 1, len(codes))]
     else:
-        chosen = class_colours(labels)
+        chosen = class_colours(labels, own)
     middles = (codes[1:] + codes[:-1]) / 2
     edges = np.concatenate([[codes[0] - 0.5], middles, [codes[-1] + 0.5]])
     norm = BoundaryNorm(edges, len(codes))
@@ -236,8 +248,25 @@ def repeating_scale(count: int, heading: str) -> Scale:
     return Scale(ListedColormap(_QUALITATIVE[:MOST_CLASSES]), Normalize(-0.5, MOST_CLASSES - 0.5), keys)
 
 
-def class_colours(labels: list[str]) -> list[str]:
-    """Return one colour per class: those readers expect where most names tell a land cover, else told-apart ones."""
+def own_colours(frame: pd.DataFrame, column: str) -> dict[str, str]:
+    """Return the colour of each class of a column that the layer brings in its column ``colour``, as plans do.
+
+    Empty where it brings none, or not one for each class.
+    """
+    from matplotlib.colors import is_color_like
+
+    if "colour" not in frame.columns or column == "colour":
+        return {}
+    pairs = frame[[column, "colour"]].dropna(subset=[column]).drop_duplicates()
+    if pairs[column].duplicated().any() or not all(is_color_like(colour) for colour in pairs["colour"]):
+        return {}
+    return dict(zip(pairs[column].astype(str), pairs["colour"], strict=True))
+
+
+def class_colours(labels: list[str], own: Mapping[str, str] | None = None) -> list[str]:
+    """Return one colour per class: the layer's own, those readers expect of land cover, or told-apart ones."""
+    if own and set(labels) <= set(own):
+        return [own[label] for label in labels]
     found = [next((colour for word, colour in _EXPECTED if re.search(word, label.lower())), None) for label in labels]
     known = [colour for colour in found if colour is not None]
     if len(labels) > 2 and len(known) >= 0.8 * len(labels) and len(set(known)) == len(known):

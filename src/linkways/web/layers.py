@@ -279,7 +279,7 @@ def _bar(low: float, high: float, log: bool, colours: np.ndarray, heading: str, 
 
 def _vector_look(file: Path, heading: str, wanted: Mapping[str, Any]) -> Look:
     from linkways.spatial import read_vectors
-    from linkways.studies.map_style import class_colours, continuous_scale
+    from linkways.studies.map_style import class_colours, continuous_scale, own_colours
 
     column = wanted.get("column")
     frame = read_vectors(file)
@@ -298,8 +298,8 @@ def _vector_look(file: Path, heading: str, wanted: Mapping[str, Any]) -> Look:
         low, high = float(scale.norm.vmin or 0.0), float(scale.norm.vmax or 1.0)
         colours = (np.asarray(scale.cmap(np.linspace(0, 1, 256))) * 255).round().astype(np.uint8)
         return Look(_bar(low, high, log, colours, title, scale.extend), colours, low, high, log, column=column)
-    labels = [str(one) for one in values.dropna().unique()][:20]
-    chosen = class_colours(labels)
+    labels = sorted(str(one) for one in values.dropna().unique())[:20]
+    chosen = class_colours(labels, own_colours(frame, str(column)))
     entries = [{"code": label, "label": label, "colour": colour} for label, colour in zip(labels, chosen, strict=True)]
     legend = {"kind": "classes", "heading": title, "classes": entries}
     return Look(legend, np.zeros((1, 4), np.uint8), column=column)
