@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from linkways.errors import LinkwaysError
 from linkways.planning import select
-from linkways.planning._cut_planner import plan_by_cuts, proven
+from linkways.planning._cut_planner import plan_by_cuts, plans_apart, proven
 from linkways.planning._cut_problem import covering_of, merged, part
 from linkways.planning._cut_search import exact
 from linkways.planning._problem import Pairs, Problem, Rows
@@ -25,7 +25,7 @@ PAIRS = [(k, k + 1) for k in range(9) if k % 3 < 2] + [(k, k + 3) for k in range
 
 @st.composite
 def problems(draw, objective=None):
-    """Nine units in a square, with boundary, directed links, locks and a budget, as they come."""
+    """Nine units in a square, with boundary, directed links, locks, a budget and sums to be met, as they come."""
     random = np.random.default_rng(draw(st.integers(0, 10**6)))
     objective = draw(st.sampled_from(["min_set", "min_shortfall", "max_utility"])) if objective is None else objective
     amounts = sp.csr_array(random.integers(0, 6, (3, 9)).astype(float) + np.eye(3, 9))
@@ -38,8 +38,15 @@ def problems(draw, objective=None):
     targets = 0.9 * random.uniform(0.2, 0.9, 3) * np.asarray(amounts @ ~outside)
     rows = Rows((), sp.csr_array((0, 9)), np.zeros(0), np.zeros(0))
     if objective != "min_set":
-        budget = costs[inside].sum() + random.uniform(0.1, 0.6) * costs.sum()
+        # the loosest ones bind nothing, so that no price is left
+        budget = costs[inside].sum() + random.uniform(0.1, draw(st.sampled_from([0.6, 2.0]))) * costs.sum()
         rows = Rows(("budget",), sp.csr_array(costs[None, :]), np.array([-np.inf]), np.array([budget]))
+    if draw(st.booleans()):
+        factors = random.integers(-3, 5, 9).astype(float)
+        level = float(factors @ random.integers(0, 2, 9))
+        upper = level if draw(st.booleans()) else np.inf
+        more = sp.vstack([rows.matrix, sp.csr_array(factors[None, :])]).tocsr()
+        rows = Rows((*rows.names, "sum"), more, np.r_[rows.lower, level], np.r_[rows.upper, upper])
     a, b = np.array(PAIRS).T
     asymmetric = draw(st.booleans())
     ends = (np.array([0, 4, 8, 2]), np.array([4, 0, 3, 6])) if asymmetric else (np.array([0, 3]), np.array([4, 7]))
@@ -127,7 +134,7 @@ def test_the_bound_is_below_the_best_selection_and_the_plan_above(problem):
     best = least(problem)
     if np.isinf(best):
         return
-    assert proven(problem, 5.0) <= best + 1e-9
+    assert proven(problem, 5.0).bound <= best + 1e-9
     found = plan_by_cuts(problem, 5.0, 0.02, finish=False)
     assert found.bound <= best + 1e-9
     assert allowed(problem, found.x)
@@ -145,6 +152,52 @@ def test_with_the_exact_solver_at_the_end_the_best_selection_is_found(problem):
     found = plan_by_cuts(problem, 20.0, 0.0, finish=True)
     assert found.value == pytest.approx(best, abs=1e-6)
     assert found.bound == pytest.approx(best, abs=1e-5)
+
+
+def nine(objective, **changes):
+    """Nine units in a square, one feature in all of them."""
+    a, b = np.array(PAIRS).T
+    none, ones = np.zeros(9, bool), np.ones(9)
+    rows = Rows((), sp.csr_array((0, 9)), np.zeros(0), np.zeros(0))
+    table = Problem(
+        objective, np.arange(9), np.arange(1.0, 10.0), np.arange(1), sp.csr_array(np.ones((1, 9))), np.array([4.0]),
+        np.array([9.0]), np.ones(1), none, none, rows, boundary=Pairs(a, b, np.ones(len(a))),
+        exposed=ones, boundary_penalty=0.1,
+    )  # fmt: skip
+    return replace(table, **changes)
+
+
+def test_where_nothing_has_a_price_the_cut_is_the_best_plan():
+    """A budget that all units fit into is no demand: nine units with an amount of 1 each, less the outer edge of 9."""
+    budget = Rows(("budget",), sp.csr_array(np.arange(1.0, 10.0)[None, :]), np.array([-np.inf]), np.array([45.0]))
+    problem = nine("max_utility", rows=budget)
+    found = plan_by_cuts(problem, 5.0, 0.0, finish=True)
+    assert found.x.tolist() == [1.0] * 9
+    assert found.value == pytest.approx(-8.1)
+    assert found.bound == pytest.approx(-8.1)
+    assert proven(problem, 5.0).bound == pytest.approx(-8.1)
+
+
+@pytest.mark.parametrize("finish", [True, False])
+@pytest.mark.parametrize("objective", ["min_set", "min_shortfall", "max_utility"])
+def test_where_all_units_are_locked_nothing_is_left_to_choose(objective, finish):
+    inside = np.arange(9) % 2 == 0
+    problem = nine(objective, locked_in=inside, locked_out=~inside)
+    value = problem.value(inside.astype(float)) * (-1 if problem.maximised else 1)
+    found = plan_by_cuts(problem, 5.0, 0.0, finish=finish)
+    assert found.x.tolist() == inside.tolist()
+    assert found.bound == found.value == pytest.approx(value)
+    assert proven(problem, 5.0).bound == pytest.approx(value)
+    assert len(plans_apart(problem, found, 3, 0.1, 5.0, 0)) == 1
+
+
+def test_rows_that_pull_in_opposite_directions_are_met():
+    """Costs 1 to 9 that add up to 23, no more and no less, and five units at least; a repair alone fails."""
+    factors = np.array([np.arange(1.0, 10.0), np.ones(9)])
+    sums = Rows(("sum", "number"), sp.csr_array(factors), np.array([23.0, 5.0]), np.array([23.0, 5.0]))
+    found = plan_by_cuts(nine("min_set", rows=sums), 5.0, 0.0, finish=False)
+    assert found.x @ np.arange(1.0, 10.0) == 23
+    assert found.x.sum() == 5
 
 
 def test_a_part_needs_the_share_that_it_holds():
@@ -211,8 +264,29 @@ def test_the_best_prices_prove_the_bound_of_the_linear_relaxation():
     problem = landscape(30)
     program = program_of(problem)
     relaxed = solve(replace(program, whole=np.zeros_like(program.whole)), 60.0, 0.0)
-    assert proven(problem, 30.0) == pytest.approx(relaxed.bound, rel=1e-3)
-    assert proven(problem, 30.0) <= relaxed.bound * (1 + 1e-9)
+    assert proven(problem, 30.0).bound == pytest.approx(relaxed.bound, rel=1e-3)
+    assert proven(problem, 30.0).bound <= relaxed.bound * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("penalty", [0.0, 0.1])
+def test_prices_of_targets_are_the_slopes_of_the_relaxation(penalty):
+    """Beside the linear program solved at targets a little lower and a little higher."""
+    from linkways.planning._select_program import program_of
+
+    problem = landscape(20, penalty)
+
+    def relaxed(targets):
+        program = program_of(replace(problem, targets=targets))
+        return solve(replace(program, whole=np.zeros_like(program.whole)), 60.0, 0.0).bound
+
+    ours, bound = proven(problem, 20.0), relaxed(problem.targets)
+    assert ours.bound == pytest.approx(bound, rel=1e-3)
+    for j in range(problem.m):
+        step = 1e-3 * problem.targets[j] * (np.arange(problem.m) == j)
+        below, above = bound - relaxed(problem.targets - step), relaxed(problem.targets + step) - bound
+        # the relaxation is convex in a target, so its slopes on both sides enclose the price
+        near = 0.15 * above + 1e-4 * bound
+        assert below - near <= ours.prices[j] * step[j] <= above + near
 
 
 def test_a_budget_buys_as_much_as_the_bound_allows():

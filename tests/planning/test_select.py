@@ -513,3 +513,92 @@ def test_tables_that_tell_too_little_are_refused():
     refused("frog in unit a twice, again in row 2", amounts=twice)
     with pytest.raises(LinkwaysError, match="either as units"):
         select(targets=targets)
+
+
+# --- prices, and what has no effect ----------------------------------------------------------------------------
+
+
+def test_the_price_of_a_target_is_what_one_more_unit_of_it_costs():
+    """Cheapest first: b and c hold a frog for 1 each, a holds one for 5; shares of units make the bound exact."""
+    units = pd.DataFrame(
+        {"unit": list("abc"), "cost": [5.0, 1.0, 1.0], "frog": [1.0, 1.0, 1.0], "owl": [1.0, 1.0, 1.0]}
+    )
+
+    def prices(frog, owl):
+        wanted = pd.DataFrame({"feature": ["frog", "owl"], "target": [frog, owl], "type": "absolute"})
+        return select(units, targets=wanted, decision="proportion").features.price.tolist()
+
+    assert prices(1.5, 0.5) == pytest.approx([1.0, 0.0])
+    assert prices(0.5, 2.5) == pytest.approx([0.0, 5.0])
+
+
+@pytest.mark.parametrize(
+    "objective", ["min_shortfall", "min_largest_shortfall", "max_features", "max_coverage", "max_utility"]
+)
+def test_prices_are_told_for_every_objective(objective):
+    """One unit of 4 for a budget that buys half of it: a target of 4 is half met, and holding one more is worth a
+    quarter of it (nothing where there are no targets)."""
+    units = pd.DataFrame({"unit": ["a"], "cost": [2.0], "frog": [4.0]})
+    wanted = pd.DataFrame({"feature": ["frog"], "target": [4.0], "type": "absolute"})
+    found = select(units, targets=wanted, objective=objective, budget=1.0, decision="proportion")
+    worth = {"max_utility": 0.0, "max_coverage": 0.0}
+    assert found.features.price[0] == pytest.approx(worth.get(objective, 0.25))
+
+
+FROG = pd.DataFrame({"feature": ["frog"], "target": [1.0], "type": "absolute"})
+TWO = pd.DataFrame({"unit": ["a", "b"], "cost": [1.0, 2.0], "frog": [1.0, 2.0]})
+
+
+@pytest.mark.parametrize(
+    ("wishes", "words"),
+    [
+        ({"iterations": 5}, "iterations are those of annealing"),
+        ({"solver": "annealing", "gap_percent": 5.0}, "annealing ends after its iterations"),
+        ({"number": 3}, "portfolio is none"),
+        ({"portfolio_gap_percent": 3.0}, "portfolio is none"),
+        ({"portfolio": "extra", "portfolio_gap_percent": 3.0}, "portfolio is extra"),
+        ({"small_share": 0.5}, "there are none"),
+    ],
+)
+def test_parameters_without_an_effect_are_refused(wishes, words):
+    with pytest.raises(LinkwaysError, match=words):
+        select(TWO, targets=FROG, **wishes)
+
+
+def test_ranges_in_the_wrong_order_are_refused():
+    with pytest.raises(LinkwaysError, match="not below large_range"):
+        select(TWO, targets=FROG.assign(type="loglinear"), small_range=10.0, large_range=5.0)
+
+
+def test_only_loglinear_targets_need_a_range():
+    units = TWO.assign(owl=[4.0, 4.0])
+    wanted = pd.DataFrame(
+        {"feature": ["frog", "owl"], "target": [2.0, None], "type": ["absolute", "loglinear"], "range": [None, 500.0]}
+    )
+    found = select(units, targets=wanted)
+    assert found.features.target.tolist() == [2.0, 8.0]
+    with pytest.raises(LinkwaysError, match="target is no finite number, first row 2"):
+        select(units, targets=wanted.assign(type=["loglinear", "absolute"], range=[500.0, 500.0]))
+
+
+def test_a_table_with_some_links_told_back_and_others_not_is_asymmetric():
+    links = pd.DataFrame({"unit_a": ["a", "b", "a"], "unit_b": ["b", "a", "c"], "strength": [1.0, 1.0, 2.0]})
+    units = pd.DataFrame({"unit": ["a", "b", "c"], "cost": 1.0, "frog": 1.0})
+    with pytest.raises(LinkwaysError, match="from unit a to c in row 3, so it is asymmetric"):
+        select(units, targets=FROG, connectivity=links, connectivity_penalty=0.1)
+    assert select(units, targets=FROG, connectivity=links, connectivity_penalty=0.1, asymmetric=True).targets_met == 1
+
+
+def test_a_plan_in_one_piece_is_told_where_time_is_too_short_to_prove_it():
+    from scipy.ndimage import label
+
+    random = np.random.default_rng(3)
+    cost = new_raster(random.lognormal(0, 1, (25, 25)), crs="EPSG:32736", cell_size=1.0, name="cost")
+    maps = [
+        new_raster((random.random((25, 25)) < 0.1) * 1.0, crs="EPSG:32736", cell_size=1.0, name=f"f{k}")
+        for k in range(4)
+    ]
+    found = select(cost=cost, features=maps, target=0.2, contiguous=True, time_limit_s=2.0)
+    assert label(found.plan.values > 0.5)[1] == 1
+    assert found.targets_met == 4
+    assert 0 < found.bound <= found.objective

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Landscape", "Lines", "Links", "anneal", "anneal_landscape", "broken", "landscape_of"]
 
-CHUNKS, LEAST_CHUNK = 1000, 100
+CHUNKS, LEAST_CHUNK = 1000, 30
 """Times that prices are looked at and the clock is read during one annealing, and the fewest moves between."""
 HOT, COLD = 0.5, 0.01
 """First and last temperature, as a share of what a move changes."""
@@ -30,8 +30,8 @@ WATCHED = 500
 WIDE_LINKS = 30.0
 """The price of hard links rises so many times while it cools."""
 SAMPLES = 1000
-SWEEPS, RUNS = 1000, 8
-"""Trial moves per unit that one run makes use of, and the most runs."""
+SWEEPS, SMALL_SWEEPS, RUNS = 1000, 250, 8
+"""Trial moves per unit that one run makes use of (the second up to WATCHED units), and the most runs."""
 ROUNDS, PASSES, RISE = 80, 60, 1.5
 """Rounds of repair, passes of improvement, and how prices rise from round to round."""
 POLISH, POLISHING = 0.2, (0.05, 0.01)
@@ -44,7 +44,7 @@ PRICES = (2, 3)
 """Places of the prices among the rows of a state: below the lower limit and above the upper one."""
 SHARPNESS = 4.0
 """The largest shortfall is lowered by way of the sum of shortfalls to this power."""
-GUIDE = 0.3
+GUIDE = 0.6
 """Where targets met are counted, this part of a target's weight is paid for in shares, to show the way."""
 TOLERANCE = 1e-9
 """Of a limit: less is taken for rounding."""
@@ -221,13 +221,15 @@ def anneal_landscape(
     of a hard limit is not fixed: it rises while the limit does not hold and falls while there is room, so that it comes
     near the limit's shadow price. Then prices rise until all limits hold (repair), units change one at a time while
     that lowers the energy and keeps the limits (iterative improvement), and the last fifth of the trials are cold moves
-    and exchanges of two units within the limits. Iterations beyond a thousand for each unit go into further runs, of
-    which the one with the lowest ``value`` is kept. Where the time runs out, cooling goes faster.
+    and exchanges of two units within the limits. Iterations beyond a thousand for each unit (250 where there
+    are 500 units or fewer) go into further runs, of which the one with the lowest ``value`` is kept. Where the time
+    runs out, cooling goes faster.
     """
     state = _state(land, start, rng)
     if not len(state.free):
         return state.choice
-    runs = int(np.clip(iterations // (SWEEPS * len(state.free)), 1, RUNS))
+    sweeps = SWEEPS if len(state.free) > WATCHED else SMALL_SWEEPS
+    runs = int(np.clip(iterations // (sweeps * len(state.free)), 1, RUNS))
     best, rank = state.choice, (True, np.inf)
     for _ in range(runs):
         state = _state(land, start, rng)

@@ -71,8 +71,10 @@ def _note(ascent: Ascent, covering: Covering, prices: np.ndarray, bound: float, 
 
 
 def first_prices(covering: Covering, random: np.random.Generator) -> np.ndarray:
-    """Prices of the linear program of a sample of the units, without pairs."""
+    """Prices of the linear program of a sample of the units, without pairs; what is missing, where there are none."""
     n = covering.n
+    if not n:
+        return np.where(covering.hard, 0.0, covering.cap)
     sample = np.sort(random.choice(n, min(n, SAMPLE), replace=False))
     arcs = np.diff(covering.graph.first)
     alone = np.zeros(n)

@@ -7,12 +7,12 @@ import numpy as np
 
 from linkways.kernels.min_cut import min_cut
 from linkways.planning._cut_dual import Ascent, climb, first_prices, polish, sift, start
-from linkways.planning._cut_problem import TOLERANCE, Covering, covering_of, merged
+from linkways.planning._cut_problem import TOLERANCE, Covering, covering_of, merged, target_prices
 from linkways.planning._cut_search import HALF, Search, exact
 from linkways.planning._problem import Problem
 from linkways.planning._select_program import solve
 
-__all__ = ["Cuts", "plan_by_cuts", "plans_apart", "proven"]
+__all__ = ["Cuts", "Proof", "plan_by_cuts", "plans_apart", "proven"]
 
 STEPS, MORE_STEPS = 30, 20  # of the climb: before the first plans, and between further ones
 STARTS, NEAR = 3, 10  # plans made after each part of the climb, and how many of the best cuts they are chosen from
@@ -20,8 +20,8 @@ FAR = 0.01  # a cut that misses more, at its prices, than this share of the boun
 LIFTS, NEARLY = 40, 0.003  # cuts at raised prices, and what one may miss of a row to be made a plan
 TRIES, UNIT_TRIES = 3_000_000, 300  # of each annealing, at most, and for each unit
 CORE, LARGEST_CORE = 150, 1200  # blocks of the exact programs, the first and the largest
-CORE_S, LONGEST_CORE_S = 4.0, 20.0
-ANNEALED = 3  # times between two exact programs
+CORE_S, LONGEST_CORE_S = 1.5, 20.0
+ANNEALED = 5  # times between two exact programs
 STALLED, WORTH = 3, 2e-5  # so many rounds that better the gap by less than this share end the search
 FINISH = 60_000  # free units up to which what is left is handed to the exact solver
 
@@ -38,6 +38,17 @@ class Cuts:
     exact: bool
     """whether the exact solver had to finish the work"""
     ascent: Ascent
+    prices: np.ndarray
+    """(features,) what one more unit of each target adds to the ascent's bound"""
+
+
+@dataclass(frozen=True)
+class Proof:
+    """A bound alone, and the prices that prove it."""
+
+    bound: float
+    prices: np.ndarray
+    """(features,) what one more unit of each target adds to it"""
 
 
 def plan_by_cuts(problem: Problem, time_limit_s: float, gap: float, *, finish: bool, seed: int = 0) -> Cuts:
@@ -58,15 +69,17 @@ def plan_by_cuts(problem: Problem, time_limit_s: float, gap: float, *, finish: b
         found.finish()
     best = found.search.best
     x = np.zeros(0) if best is None else found.covering.plan(best)
-    return Cuts(x, found.search.value, found.bound, handed, found.ascent)
+    prices = target_prices(found.covering, problem, found.ascent.prices)
+    return Cuts(x, found.search.value, found.bound, handed, found.ascent, prices)
 
 
-def proven(problem: Problem, time_limit_s: float) -> float:
+def proven(problem: Problem, time_limit_s: float) -> Proof:
     """The bound alone, of a ``cuttable`` problem as one that minimises."""
     until = time.perf_counter() + time_limit_s
     planner = _Planner(covering_of(problem), until, 0.0, 0)
     planner.climb_all()
-    return planner.ascent.bound
+    prices = target_prices(planner.covering, problem, planner.ascent.prices)
+    return Proof(planner.ascent.bound, prices)
 
 
 class _Planner:
@@ -106,7 +119,7 @@ class _Planner:
 
     def run(self) -> None:
         paired, c, a = len(self.covering.graph.head) > 0, self.covering, self.ascent
-        if not len(c.need):
+        if c.plain:
             self.search.offer(a.cut.selected)
             return
         climb(c, a, most=STEPS, until=self.until)
@@ -124,11 +137,15 @@ class _Planner:
             self._plans(np.inf)
         if self.search.best is None:
             self.search.offer(np.zeros(c.n, bool))
+        if self.search.best is None:
+            self.rescue()
         if self.search.best is not None:
             self._better(paired)
 
     def climb_all(self) -> None:
         """Climb as high as it goes, without plans."""
+        if self.covering.plain:
+            return
         if not len(self.covering.graph.head):
             sift(self.covering, self.ascent, self.until)
         for go_on in (climb, climb, polish):
@@ -146,7 +163,7 @@ class _Planner:
                 return
             if best[which] not in self.repaired:
                 self.repaired.add(int(best[which]))
-                self.search.offer(self.search.repair(a.selections[best[which]], a.prices))
+                self.search.take(a.selections[best[which]], a.prices)
 
     def lift(self) -> None:
         """Plans from cuts at raised prices of what is missing, until nothing is: whole blocks of units come in."""
@@ -159,10 +176,30 @@ class _Planner:
             lack = self.covering.need - self.covering.rows @ cut.selected
             short = self.covering.hard & (lack > TOLERANCE)
             if float(lack.max(initial=0.0)) < NEARLY:
-                self.search.offer(self.search.repair(cut.selected, a.prices))
+                self.search.take(cut.selected, a.prices)
             if not short.any():
                 return
             prices[short] = np.maximum(prices[short], floor) * (1.0 + 0.002 + 0.5 * lack[short])
+
+    def rescue(self) -> None:
+        """A plan where no repair finds one, by the exact solver: all units, or the least certain blocks of many.
+
+        Rows that pull in opposite directions, such as a budget and an amount that barely fits into it, can only be met
+        by turning several units at once.
+        """
+        c, a, limit = self.covering, self.ascent, min(self.until - time.perf_counter(), LONGEST_CORE_S)
+        if limit <= 0:
+            return
+        if c.n > LARGEST_CORE:
+            self.search.core(a.cut.selected, a.prices, self._near(), LARGEST_CORE, limit)
+            return
+        found = solve(exact(c), limit, max(self.gap, 0.01))
+        if found.x is not None:
+            self.search.take(found.x[: c.n] > HALF, a.prices)
+
+    def _near(self) -> list[np.ndarray]:
+        """The cuts of the best bounds."""
+        return [self.ascent.selections[k] for k in np.argsort(self.ascent.bounds)[::-1][:15]]
 
     def _better(self, paired: bool) -> None:
         """Anneal and solve cores in turn, and climb on, until it is enough or nothing helps any more."""
@@ -174,8 +211,9 @@ class _Planner:
                 if self.done or self.late:
                     return
             between = self.left
-            near = [a.selections[k] for k in np.argsort(a.bounds)[::-1][:15]]
-            self.search.core(a.prices, near, core, min(limit, self.until - time.perf_counter()))
+            x, left = self.search.best, self.until - time.perf_counter()
+            assert x is not None
+            self.search.core(x, a.prices, self._near(), core, min(limit, left))
             # the more helpful of the two gets more of the time
             annealed = 1 if before - between < between - self.left else ANNEALED
             if paired and not self.done:
@@ -194,6 +232,10 @@ class _Planner:
         within = self.search.value - a.bound
         open_units = np.abs(a.cut.reduced) <= within * (1 + 1e-9) + 1e-12 * self.search.typical
         units = np.flatnonzero(open_units)
+        if not len(units):  # a better plan can only be the cut itself
+            self.search.offer(a.cut.selected)
+            self.bound = max(self.bound, self.search.value) if np.isfinite(self.search.value) else self.bound
+            return
         label = np.full(c.n, -1)
         label[units] = np.arange(len(units))
         settled = a.cut.reduced < 0
@@ -206,8 +248,7 @@ class _Planner:
         self.bound = max(self.bound, min(found.bound + small.constant, self.search.value))
         x = settled.copy()
         x[units] = found.x[: len(units)] > HALF
-        self.search.offer(x)
-        self.search.offer(self.search.repair(x, a.prices))
+        self.search.take(x, a.prices)
 
 
 def plans_apart(problem: Problem, best: Cuts, number: int, worse: float, time_limit_s: float, seed: int) -> list[Cuts]:
@@ -219,9 +260,9 @@ def plans_apart(problem: Problem, best: Cuts, number: int, worse: float, time_li
     covering = covering_of(problem)
     limit = best.value + worse * abs(best.value)
     plans, side = [best], np.zeros(covering.n)
-    weight = 2.0 * float(np.abs(covering.base).mean())
+    weight = 2.0 * float(np.abs(covering.base).sum()) / max(covering.n, 1)
     until = time.perf_counter() + time_limit_s
-    while len(plans) < number and time.perf_counter() < until:
+    while covering.n and len(plans) < number and time.perf_counter() < until:
         side += 2.0 * plans[-1].x[covering.free] - 1.0
         found = None
         for _ in range(12):
@@ -234,6 +275,6 @@ def plans_apart(problem: Problem, best: Cuts, number: int, worse: float, time_li
             weight /= 2
         if found is None or any(np.array_equal(covering.plan(found), p.x) for p in plans):
             break
-        plans.append(Cuts(covering.plan(found), covering.value(found), best.bound, False, best.ascent))
+        plans.append(Cuts(covering.plan(found), covering.value(found), best.bound, False, best.ascent, best.prices))
         weight *= 1.5
     return plans

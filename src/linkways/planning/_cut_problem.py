@@ -1,6 +1,6 @@
 """The selection problem as a cut with prices: costs of units and pairs, and rows that a selection has to cover."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import scipy.sparse as sp
@@ -9,7 +9,11 @@ from linkways.kernels.min_cut import CutGraph, cut_graph, cut_value
 from linkways.planning._cut_kernels import priced
 from linkways.planning._problem import Problem
 
-__all__ = ["TOLERANCE", "Covering", "covering_of", "merged", "part"]
+__all__ = ["TOLERANCE", "Covering", "covering_of", "merged", "part", "target_prices"]
+
+
+def _no_features() -> np.ndarray:
+    return np.zeros(0, np.int64)
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,8 @@ class Covering:
     """(n,) place of each free unit among all units"""
     whole: np.ndarray
     """(all units,) float: 1 for those locked in, else 0"""
+    target: np.ndarray = field(default_factory=_no_features)
+    """(k,) the feature whose target the row is, -1 for other rows; empty in parts and merged ones"""
 
     @property
     def n(self) -> int:
@@ -46,6 +52,11 @@ class Covering:
     def hard(self) -> np.ndarray:
         """(k,) rows that must be covered."""
         return np.asarray(np.isinf(self.cap))
+
+    @property
+    def plain(self) -> bool:
+        """Whether a single cut says it all: there is no row to be covered, or no unit left to choose."""
+        return not self.n or not len(self.need)
 
     def priced(self, prices: np.ndarray) -> np.ndarray:
         """(n,) cost of each unit less what it holds at these prices."""
@@ -77,7 +88,7 @@ TOLERANCE = 1e-9
 
 def covering_of(problem: Problem) -> Covering:
     """The problem as one that minimises; only for problems that are ``cuttable``."""
-    rows, need, cap = _demands(problem)
+    rows, need, cap, target = _demands(problem)
     terms = problem.pair_terms()
     base = terms.unary.copy()
     if problem.objective == "min_set":
@@ -102,8 +113,15 @@ def covering_of(problem: Problem) -> Covering:
     # a row that any selection covers says nothing
     least = rows.minimum(0.0).sum(axis=1) if rows.nnz else np.zeros(len(need))
     telling = np.asarray(least).ravel() < need
-    rows, need, cap = rows[telling], need[telling], cap[telling]
-    return Covering(constant, base[free], graph, rows, rows.T.tocsr(), need, cap, free, inside.astype(float))
+    rows, need, cap, target = rows[telling], need[telling], cap[telling], target[telling]
+    return Covering(constant, base[free], graph, rows, rows.T.tocsr(), need, cap, free, inside.astype(float), target)
+
+
+def target_prices(covering: Covering, problem: Problem, prices: np.ndarray) -> np.ndarray:
+    """(m,) what one more unit of each feature's target adds to the bound, from prices of rows scaled to 1."""
+    found, aimed = np.zeros(problem.m), covering.target >= 0
+    found[covering.target[aimed]] = prices[aimed] / problem.targets[covering.target[aimed]]
+    return found
 
 
 def part(covering: Covering, units: np.ndarray, need: np.ndarray | None = None) -> Covering:
@@ -162,14 +180,18 @@ def merged(covering: Covering, label: np.ndarray, count: int, x: np.ndarray) -> 
     return Covering(constant, base, graph, turned.T.tocsr(), turned, need, covering.cap, none.astype(int), none)
 
 
-def _demands(problem: Problem) -> tuple[sp.csr_array, np.ndarray, np.ndarray]:
-    """Rows, what they need, and what a missing unit costs: targets scaled to 1, and linear constraints."""
+def _demands(problem: Problem) -> tuple[sp.csr_array, np.ndarray, np.ndarray, np.ndarray]:
+    """Rows, what they need, what a missing unit costs, and whose target they are (-1: none's).
+
+    Targets are scaled to 1; then come linear constraints.
+    """
     blocks: list[sp.csr_array] = []
-    need, cap = [], []
+    need, cap, target = [], [], []
     if problem.objective in ("min_set", "min_shortfall"):
         wanted = np.flatnonzero((problem.targets > 0) & ((problem.weights > 0) | (problem.objective == "min_set")))
         blocks.append(sp.diags_array(1.0 / problem.targets[wanted]) @ problem.amounts[wanted])
         need.append(np.ones(len(wanted)))
+        target.append(wanted)
         cap.append(np.full(len(wanted), np.inf) if problem.objective == "min_set" else problem.weights[wanted])
     if len(problem.rows):
         matrix = problem.rows.matrix
@@ -179,7 +201,8 @@ def _demands(problem: Problem) -> tuple[sp.csr_array, np.ndarray, np.ndarray]:
             scale = np.maximum(size[told], np.abs(limit[told]))
             blocks.append(sp.diags_array(sign / scale) @ matrix[told])
             need.append(sign * limit[told] / scale)
+            target.append(np.full(len(told), -1))
             cap.append(np.full(len(told), np.inf))
     if not blocks:
-        return sp.csr_array((0, problem.n)), np.zeros(0), np.zeros(0)
-    return sp.vstack(blocks).tocsr(), np.concatenate(need), np.concatenate(cap)
+        return sp.csr_array((0, problem.n)), np.zeros(0), np.zeros(0), np.zeros(0, np.int64)
+    return sp.vstack(blocks).tocsr(), np.concatenate(need), np.concatenate(cap), np.concatenate(target)

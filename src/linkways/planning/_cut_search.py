@@ -43,6 +43,11 @@ class Search:
             return True
         return False
 
+    def take(self, x: np.ndarray, prices: np.ndarray) -> bool:
+        """Offer a selection as it is, and repaired: where rows pull in opposite directions a repair may lose a plan."""
+        better = self.offer(x)
+        return self.offer(self.repair(x, prices)) or better
+
     def _likely(self, x: np.ndarray, prices: np.ndarray) -> np.ndarray:
         """Units whose turning costs least at the prices."""
         count = max(LIKELY, self.covering.n // 20)
@@ -137,15 +142,16 @@ class Search:
         better = saved < 0 and self.offer(self.repair(best, prices, among))
         return self.offer(self.repair(x, much * prices, among)) or better
 
-    def core(self, prices: np.ndarray, selections: list[np.ndarray], most: int, time_limit_s: float) -> bool:
-        """Solve the problem of the least certain blocks of units exactly, all others as they are; whether it helped.
+    def core(
+        self, x: np.ndarray, prices: np.ndarray, selections: list[np.ndarray], most: int, time_limit_s: float
+    ) -> bool:
+        """Solve the problem of the least certain blocks of units exactly, all others as in x; whether it helped.
 
-        Units that were selected or not together in all the cuts given, and lie together, form a block; the blocks
-        whose turning costs least at the prices are the least certain.
+        Units that were selected or not together in x and all the cuts given, and lie together, form a block; the
+        blocks whose turning costs least at the prices are the least certain.
         """
-        assert self.best is not None
-        c, x = self.covering, self.best
-        label, count = self._blocks(selections)
+        c = self.covering
+        label, count = self._blocks([x, *selections])
         cost = self._block_costs(label, count, x, prices)
         chosen = np.argsort(cost, kind="stable")[:most]
         rank = np.full(count, -1)
@@ -157,13 +163,12 @@ class Search:
             return False
         y = x.copy()
         y[label >= 0] = found.x[: len(chosen)][label[label >= 0]] > HALF
-        return self.offer(self.repair(y, prices))
+        return self.take(y, prices)
 
     def _blocks(self, selections: list[np.ndarray]) -> tuple[np.ndarray, int]:
         """Number of the block of each unit, and how many there are; every unit is in a block."""
-        assert self.best is not None
         signature = np.zeros(self.covering.n, np.int64)
-        for x in [self.best, *selections]:
+        for x in selections:
             signature = np.unique(2 * signature + x, return_inverse=True)[1]
         graph = self.covering.graph
         label, count = blocks(graph.first, graph.head, signature, np.ones(self.covering.n, bool))

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["BUDGETED", "Demands", "case_of", "retold"]
 
 BUDGETED = ("min_shortfall", "min_largest_shortfall", "max_features", "max_coverage", "max_utility")
+USUAL = given.LogLinear()
 NO_TARGETS = ("max_utility", "max_coverage")
 
 
@@ -39,6 +40,10 @@ class Demands:
     budgets: Any = None
     constraints: Any = None
     negative_costs: bool = False
+    loglinear: given.LogLinear = USUAL
+    """shares of log-linear targets"""
+    group_share: float | None = None
+    """most that a group may bear of the plan's cost"""
 
 
 def case_of(units: "Units", features: Any, amounts: Any, wanted: Demands, **penalties: Any) -> Problem:
@@ -52,10 +57,13 @@ def case_of(units: "Units", features: Any, amounts: Any, wanted: Demands, **pena
     if wanted.objective in BUDGETED and wanted.budget is None and wanted.budgets is None and wanted.constraints is None:
         raise LinkwaysError(f"{given.ID}: {wanted.objective} needs a budget (or budgets of groups, or constraints)")
     if not needed and wanted.target is not None:
-        raise LinkwaysError(f"{given.ID}: {wanted.objective} knows no targets; leave target out")
+        raise LinkwaysError(
+            f"{given.ID}: {wanted.objective} knows no targets; leave target out, or choose max_features"
+        )
     found = given.amounts_of(units, features, amounts, wanted.targets)
-    usual = given.LogLinear(1000.0, 1.0, 250_000.0, 0.1)
-    goals, weights = given.targets_of(found, wanted.targets, wanted.target, usual, needed)
+    goals, weights = given.targets_of(found, wanted.targets, wanted.target, wanted.loglinear, needed)
+    if not needed and wanted.targets is not None and "target" in wanted.targets.columns:
+        note(f"{given.ID}: {wanted.objective} uses the features and weights of targets, and none of its targets")
     if wanted.objective == "max_coverage":
         goals = np.ones(len(found.features))
     problem = Problem(
@@ -69,7 +77,7 @@ def case_of(units: "Units", features: Any, amounts: Any, wanted: Demands, **pena
         weights,
         units.locked_in,
         units.locked_out,
-        given.rows_of(units, found, wanted.budget, wanted.budgets, wanted.constraints),
+        given.rows_of(units, found, wanted.budget, wanted.budgets, wanted.constraints, wanted.group_share),
         **penalties,
     )
     for sentence in check_problem(problem, given.ID, negative_costs=wanted.negative_costs):

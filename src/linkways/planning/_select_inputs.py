@@ -129,17 +129,19 @@ def _places(names: np.ndarray, values: Any) -> np.ndarray:
     return np.asarray(pd.Index(known).get_indexer(pd.Index(wanted)))
 
 
-def _numbers(table: "pd.DataFrame", column: str, what: str) -> np.ndarray:
+def _numbers(table: "pd.DataFrame", column: str, what: str, asked: np.ndarray | None = None) -> np.ndarray:
+    """The numbers of a column, in all rows or those that are asked for; refused where one is no finite number."""
     import pandas as pd
 
     values = pd.to_numeric(table[column], errors="coerce").to_numpy(dtype=float)
-    wrong = np.flatnonzero(~np.isfinite(values))
+    asked = np.ones(len(values), bool) if asked is None else asked
+    wrong = np.flatnonzero(~np.isfinite(values) & asked)
     if len(wrong):
         raise LinkwaysError(
             f"{ID}: {what} has {len(wrong)} rows whose {column} is no finite number, first row {wrong[0] + 1} "
             f"({table[column].iloc[wrong[0]]}); mend the column"
         )
-    return values
+    return np.asarray(values[asked])
 
 
 def units_of(
@@ -296,10 +298,10 @@ def _from_columns(units: Units, wanted: "pd.DataFrame") -> Amounts:
 class LogLinear:
     """Shares of log-linear targets: the share of a feature of so small, and of so large a range."""
 
-    small_range: float
-    small_share: float
-    large_range: float
-    large_share: float
+    small_range: float = 1000.0
+    small_share: float = 1.0
+    large_range: float = 250_000.0
+    large_share: float = 0.1
 
     def share(self, size: np.ndarray) -> np.ndarray:
         """Linear in log10 of the range between the two, and flat beyond them (Rodrigues and others 2004)."""
@@ -363,15 +365,17 @@ def _absolute(total: np.ndarray, targets: "pd.DataFrame", loglinear: LogLinear) 
     if told.any():
         if "target" not in targets.columns:
             raise LinkwaysError(f"{ID}: targets has no column 'target'{nearest('target', map(str, targets.columns))}")
-        value[told] = _numbers(targets[told], "target", "targets")
+        value[told] = _numbers(targets, "target", "targets", told)
     below = np.flatnonzero((value < 0) | ((kinds == "relative") & (value > 1)))
     if len(below):
         raise LinkwaysError(
             f"{ID}: targets has the {kinds[below[0]]} target {value[below[0]]:g} in row {below[0] + 1}; targets are 0 "
             "or more, and relative ones at most 1"
         )
-    size = _numbers(targets, "range", "targets") if "range" in targets.columns else total
-    value = np.where(kinds == "loglinear", loglinear.share(size), value)
+    size = total.copy()
+    if "range" in targets.columns:
+        size[~told] = _numbers(targets, "range", "targets", ~told)
+    value = np.where(told, value, loglinear.share(size))
     return np.where(kinds == "absolute", value, value * total)
 
 
@@ -427,6 +431,7 @@ def links_of(units: Units, table: "pd.DataFrame", asymmetric: bool) -> Pairs:
     b = units.index(table["unit_b"], "connectivity", "unit_b")
     value = _numbers(table, "strength", "connectivity")
     if not asymmetric:
+        _refuse_half_told(units, a, b)
         return _symmetric(units, a, b, value, "connectivity", "strength")
     apart = a != b
     twice = pd.DataFrame({"a": a, "b": b})[apart].duplicated()
@@ -434,6 +439,20 @@ def links_of(units: Units, table: "pd.DataFrame", asymmetric: bool) -> Pairs:
         row = int(np.flatnonzero(apart)[np.flatnonzero(twice)[0]])
         raise LinkwaysError(f"{ID}: connectivity has the same pair of units twice, again in row {row + 1}; keep one")
     return Pairs(a[apart], b[apart], value[apart])
+
+
+def _refuse_half_told(units: Units, a: np.ndarray, b: np.ndarray) -> None:
+    """Refuse pairs told in both directions beside others told in one: a directed matrix without its zeros."""
+    apart = a != b
+    there = a[apart] * len(units.names) + b[apart]
+    back = np.isin(b[apart] * len(units.names) + a[apart], there)
+    if back.any() and not back.all():
+        row = int(np.flatnonzero(apart)[np.flatnonzero(~back)[0]])
+        raise LinkwaysError(
+            f"{ID}: connectivity tells {int(back.sum())} links with their way back and {int((~back).sum())} without, "
+            f"first from unit {units.names[a[row]]} to {units.names[b[row]]} in row {row + 1}, so it is asymmetric; "
+            "set asymmetric, or tell every pair once or in both directions"
+        )
 
 
 def principles_of(units: Units, min_patch_km2: float, replicates: int) -> "Principles":

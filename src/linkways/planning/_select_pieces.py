@@ -5,10 +5,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.sparse as sp
-from scipy.sparse.csgraph import connected_components, dijkstra
+from scipy.sparse.csgraph import connected_components
 
 from linkways.kernels.min_cut import cut_graph, min_cut
 from linkways.planning._problem import Problem
+from linkways.planning._select_growth import Growth
 from linkways.planning._select_program import Program, Solved, solve
 
 __all__ = ["solve_in_one_piece"]
@@ -17,7 +18,8 @@ HALF = 0.5
 MISSED = 1e-4  # a separator is added where it is missed by more
 RELAXED_ROUNDS, MOST_CUTS = 40, 400  # rounds of the relaxation, and separators added in each
 RINGS = 4  # separators around a piece, one around the other
-TRIED = 40  # pieces mended in all that a round does
+RELAXED_SHARE = 0.3  # of the time goes into the relaxation, at most
+STARTS, ROUNDS = 4, 20  # plans grown to begin with, and parts of a plan grown anew between two programs
 
 
 @dataclass(frozen=True)
@@ -86,34 +88,36 @@ def solve_in_one_piece(program: Program, problem: Problem, time_limit_s: float, 
     between a and b, ``sum_S x >= x_a + x_b - 1``; and where the units on the side of a cannot meet the demands alone,
     so that any plan with a goes beyond them, ``sum_S x >= x_a`` (Carvajal and others 2013; Fischetti and others 2017).
     Separators are found by minimum cuts in the relaxation, then around the pieces of whole plans. Every program on the
-    way leaves out only what is not in one piece, so its bound holds.
+    way leaves out only what is not in one piece, so its bound holds. Plans come from the programs too, and for a
+    minimum set from growth (see `Growth`).
 
     Carvajal R, Constantino M, Goycoolea M, Vielma JP, Weintraub A (2013) Imposing connectivity constraints in forest
     planning models. Operations Research 61:824-836.
     Fischetti M, Leitner M, Ljubic I, and others (2017) Thinning out Steiner trees: a node-based model for uniform edge
     costs. Mathematical Programming Computation 9:203-229.
     """
-    until, begun, ground = time.perf_counter() + time_limit_s, time.perf_counter(), _ground(problem)
-    program = _relaxed(program, ground, until)
-    best, value, bound = None, np.inf, -np.inf
+    begun, ground = time.perf_counter(), _ground(problem)
+    until, growth = begun + time_limit_s, Growth(program, problem, ground.touching)
+    program, likely, bound = _relaxed(program, ground, begun + RELAXED_SHARE * time_limit_s)
+    growth.begin(likely, STARTS, until)
+    growth.begin(-program.cost[: problem.n], STARTS, until)
     while True:
-        left = until - time.perf_counter()
-        found = solve(program, max(left, 0.01), gap)
+        enough = max(bound, bound / (1.0 - gap)) if bound > 0 else bound
+        growth.improve(until, enough, ROUNDS + problem.n // 10)
+        value = growth.value
+        if value - bound <= gap * max(abs(value), 1e-12) or (growth.best is not None and time.perf_counter() > until):
+            return Solved(growth.best, min(bound, value), False, time.perf_counter() - begun), program
+        found = solve(program, max(until - time.perf_counter(), 0.01), gap)
         if found.x is None:
-            over = found.infeasible and best is None
-            bound = value if found.infeasible else bound
-            return Solved(best, bound, over, time.perf_counter() - begun), program
+            over = found.infeasible and growth.best is None
+            bound = value if found.infeasible and growth.best is not None else bound
+            return Solved(growth.best, bound, over, time.perf_counter() - begun), program
         bound = max(bound, found.bound)
         count, label = ground.pieces(found.x[: problem.n])
-        if count <= 1:
-            cost = float(program.cost @ found.x)
-            best, value = (found.x, cost) if cost < value else (best, value)
-        else:
-            mended = _mended(program, ground, found.x[: problem.n])
-            if mended is not None and float(program.cost @ mended) < value:
-                best, value = mended, float(program.cost @ mended)
-        if count <= 1 or value - bound <= gap * max(abs(value), 1e-12) or time.perf_counter() > until:
-            return Solved(best, min(bound, value), False, time.perf_counter() - begun), program
+        growth.take(found.x) if count <= 1 else growth.mend(found.x)
+        if count <= 1 or time.perf_counter() > until:
+            value = growth.value
+            return Solved(growth.best, min(bound, value), False, time.perf_counter() - begun), program
         program = _with(program, problem.n, _around(ground, label, count))
 
 
@@ -150,21 +154,23 @@ def _around(ground: _Ground, label: np.ndarray, count: int) -> list[tuple[np.nda
     return cuts
 
 
-def _relaxed(program: Program, ground: _Ground, until: float) -> Program:
-    """The program with separators that its relaxation to shares misses, found by minimum cuts."""
+def _relaxed(program: Program, ground: _Ground, until: float) -> tuple[Program, np.ndarray, float]:
+    """The program with separators that its relaxation to shares misses, found by minimum cuts; shares, and bound."""
     n, shares = ground.problem.n, np.zeros_like(program.whole)
+    likely, bound = np.zeros(n), -np.inf
     for _ in range(RELAXED_ROUNDS):
         left = until - time.perf_counter()
         if left <= 0:
-            return program
+            break
         found = solve(replace(program, whole=shares), left, 0.0)
         if found.x is None:
-            return program
-        cuts = _missed(ground, found.x[:n])
+            break
+        likely, bound = found.x[:n], max(bound, found.bound)
+        cuts = _missed(ground, likely)
         if not cuts:
-            return program
+            break
         program = _with(program, n, cuts)
-    return program
+    return program, likely, bound
 
 
 def _missed(ground: _Ground, x: np.ndarray) -> list[tuple[np.ndarray, np.ndarray, float]]:
@@ -200,45 +206,3 @@ def _missed(ground: _Ground, x: np.ndarray) -> list[tuple[np.ndarray, np.ndarray
         if x[separator].sum() < x[a] - MISSED and not separator[a]:
             cuts.append((np.flatnonzero(separator), np.array([a]), 0.0))
     return cuts
-
-
-def _mended(program: Program, ground: _Ground, x: np.ndarray) -> np.ndarray | None:
-    """A plan in one piece from one in several: joined by the cheapest ways, then relieved of what it does not need.
-
-    None where that is not possible, or the program has other variables than units.
-    """
-    p, n = ground.problem, ground.problem.n
-    if len(program.cost) != n:
-        return None
-    chosen = (x > HALF) | p.locked_in
-    touching = ground.touching.tocoo()
-    for _ in range(TRIED):
-        count, label = ground.pieces(chosen)
-        if count <= 1:
-            break
-        # the price of a way is that of the units entered
-        price = np.where(chosen, 1e-9, np.maximum(program.cost, 0.0) + 1e-6)
-        price[p.locked_out] = np.inf
-        ways = sp.csr_array((price[touching.col], (touching.row, touching.col)), shape=(n, n))
-        largest = np.bincount(label[label >= 0]).argmax()
-        start = np.flatnonzero(label == largest)
-        reach, before, _source = dijkstra(ways, indices=start, min_only=True, return_predecessors=True)
-        others = np.flatnonzero((label >= 0) & (label != largest))
-        end = others[np.argmin(reach[others])]
-        if not np.isfinite(reach[end]):
-            return None
-        while end >= 0:
-            chosen[end] = True
-            end = before[end]
-    for i in np.argsort(-program.cost, kind="stable"):
-        if not chosen[i] or p.locked_in[i] or program.cost[i] <= 0:
-            continue
-        chosen[i] = False
-        if not _allowed(program, chosen) or ground.pieces(chosen)[0] > 1:
-            chosen[i] = True
-    return chosen.astype(float) if _allowed(program, chosen) and ground.pieces(chosen)[0] <= 1 else None
-
-
-def _allowed(program: Program, chosen: np.ndarray) -> bool:
-    held = program.matrix @ chosen.astype(float)
-    return bool((held >= program.low - 1e-9).all() and (held <= program.high + 1e-9).all())

@@ -9,8 +9,8 @@ from scipy.sparse.csgraph import connected_components
 
 from linkways.errors import LinkwaysError
 from linkways.planning._problem import Pairs, Problem, Rows, named
-from linkways.planning._select_program import Program, duality_bound, program_of, solve
-from linkways.planning._select_solve import CERTAIN, Plan, Portfolio, best_plan
+from linkways.planning._select_program import Program, program_of, solve
+from linkways.planning._select_solve import Plan, Portfolio, best_plan, proven_plan
 from linkways.planning._select_ways import Effort, plans_of
 
 __all__ = ["Principles", "plans_by_principles"]
@@ -178,7 +178,7 @@ def _in_patches(problem: Problem, wishes: Principles, time_limit_s: float, gap: 
             missed = [s for s in pieces if wishes.areas[s].sum() < wishes.min_patch_km2 * (1 - 1e-9)]
             few = [r for r in range(len(wishes.region_names)) if _touched(wishes, pieces, r) < wishes.replicates]
             if not missed and not few:
-                return _proven(problem, program, found.x, bound, max(left, 1.0))
+                return proven_plan(problem, program, found.x, bound, max(left, 1.0), "HiGHS in rounds")
             program = _beyond(program, touching, [r for s in missed for r in _rings(touching, s, wishes)])
             for r in few:
                 if r not in coloured:
@@ -278,15 +278,3 @@ def _coloured(program: Program, a: np.ndarray, b: np.ndarray, inside: np.ndarray
         whole=np.r_[program.whole, np.ones(n * k, program.whole.dtype)],
         owner=np.r_[program.owner, np.full(sum(len(v) for v in low), -1)],
     )
-
-
-def _proven(problem: Problem, program: Program, v: np.ndarray, bound: float, time_limit_s: float) -> Plan:
-    x, sign = v[: problem.n], -1.0 if problem.maximised else 1.0
-    value = problem.value(x)
-    relaxed = duality_bound(program, time_limit_s)
-    best = max(bound, relaxed)
-    size = float(np.abs(program.cost[program.cost != 0]).mean()) if program.cost.any() else 1.0
-    # proven to the solver's tolerances only
-    if best > sign * value - 2 * CERTAIN * size:
-        best = sign * value
-    return Plan(x, value, sign * best + 0.0, sign * min(relaxed, sign * value) + 0.0, "HiGHS in rounds")

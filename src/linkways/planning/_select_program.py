@@ -9,7 +9,7 @@ import scipy.sparse as sp
 
 from linkways.planning._problem import Problem
 
-__all__ = ["Program", "Solved", "duality_bound", "program_of", "solve"]
+__all__ = ["Program", "Solved", "duality", "duality_bound", "program_of", "solve", "target_prices"]
 
 
 @dataclass(frozen=True)
@@ -260,12 +260,29 @@ def solve(program: Program, time_limit_s: float, gap: float) -> Solved:
     told = getattr(found, "mip_dual_bound", None)
     if told is None or not program.whole.any():
         told = found.fun if found.status == 0 else -np.inf
-    x = np.where(program.whole == 1, np.rint(found.x), np.clip(found.x, program.below, program.above))
+    x = np.where(program.whole == 1, np.rint(found.x), np.clip(found.x, program.below, program.above)) + 0.0
     return Solved(x, float(told) * size, False, seconds)
 
 
 def duality_bound(program: Program, time_limit_s: float) -> float:
-    """A lower bound on the program's cost by weak duality, computed from the arrays themselves.
+    """A lower bound on the program's cost by weak duality, computed from the arrays themselves; see `duality`."""
+    return duality(program, time_limit_s)[0]
+
+
+def target_prices(problem: Problem, prices: np.ndarray) -> np.ndarray:
+    """(m,) what one more unit of each feature's target adds to the bound, from the row prices of its `program_of`."""
+    found = np.zeros(problem.m)
+    if problem.objective == "max_utility":
+        return found
+    terms, aimed = problem.pair_terms(), np.flatnonzero(problem.targets > 0)
+    first = len(terms.a) + len(terms.joint)  # rows of pairs come before those of features
+    weight = problem.weights[aimed] if problem.objective == "min_largest_shortfall" else 1.0
+    found[aimed] = weight * np.maximum(prices[first : first + len(aimed)], 0.0) / problem.targets[aimed]
+    return found
+
+
+def duality(program: Program, time_limit_s: float) -> tuple[float, np.ndarray]:
+    """A lower bound on the program's cost by weak duality, computed from the arrays themselves, and its row prices.
 
     Any row prices y give the bound ``sum_r (y_r low_r where y_r > 0, y_r high_r where y_r < 0) + sum_v min over
     [below, above] of (cost - matrix' y) v``. The prices are those of the relaxation without whole numbers; were they
@@ -277,7 +294,7 @@ def duality_bound(program: Program, time_limit_s: float) -> float:
     ends = np.where(prices > 0, program.low, np.where(prices < 0, program.high, 0.0))
     reduced = program.cost - program.matrix.T @ prices
     least = np.minimum(reduced * program.below, reduced * program.above)
-    return float(prices @ ends + least.sum())
+    return float(prices @ ends + least.sum()), prices
 
 
 def _prices(program: Program, time_limit_s: float) -> np.ndarray:

@@ -10,9 +10,9 @@ import scipy.sparse as sp
 from linkways.errors import LinkwaysError
 from linkways.planning._problem import Problem, named
 from linkways.planning._select_pieces import solve_in_one_piece
-from linkways.planning._select_program import Program, Solved, duality_bound, program_of, solve
+from linkways.planning._select_program import Program, Solved, duality, program_of, solve, target_prices
 
-__all__ = ["Plan", "Portfolio", "Spread", "best_plan", "plans_near"]
+__all__ = ["Plan", "Portfolio", "Spread", "best_plan", "plans_near", "proven_plan"]
 
 ID = "planning.select"
 CERTAIN = 1e-6
@@ -31,6 +31,8 @@ class Plan:
     bound: float
     relaxed: float
     """The weaker bound by weak duality, computed from the problem's arrays."""
+    prices: np.ndarray
+    """(m,) what one more unit of each feature's target would change the weaker bound by, 0 or more"""
     solver: str = "HiGHS"
 
     @property
@@ -54,7 +56,7 @@ def best_plan(problem: Problem, time_limit_s: float, gap: float) -> Plan:
             f"{ID}: no plan was found within {found.seconds:.0f} s; raise time_limit_s or gap_percent, or use fewer "
             "units"
         )
-    return _plan(problem, program, found.x, found.bound, time_limit_s)
+    return proven_plan(problem, program, found.x, found.bound, time_limit_s)
 
 
 def _solved(program: Program, problem: Problem, time_limit_s: float, gap: float) -> tuple[Solved, Program]:
@@ -64,31 +66,37 @@ def _solved(program: Program, problem: Problem, time_limit_s: float, gap: float)
     return solve(program, time_limit_s, gap), program
 
 
-def _plan(problem: Problem, program: Program, v: np.ndarray, bound: float, time_limit_s: float) -> Plan:
+def proven_plan(
+    problem: Problem, program: Program, v: np.ndarray, bound: float, time_limit_s: float, solver: str = "HiGHS"
+) -> Plan:
+    """The plan of a solution of the program, with the solver's bound and the one computed anew beside it."""
     x, sign = v[: problem.n], -1.0 if problem.maximised else 1.0
     value = problem.value(x)
-    relaxed = duality_bound(program, time_limit_s)
+    relaxed, prices = duality(program, time_limit_s)
     best = max(bound, relaxed)
     size = float(np.abs(program.cost[program.cost != 0]).mean()) if program.cost.any() else 1.0
     # proven to the solver's tolerances only
     if best > sign * value - 2 * CERTAIN * size:
         best = sign * value
-    return Plan(x, value, sign * best + 0.0, sign * min(relaxed, sign * value) + 0.0)
+    prices = target_prices(problem, prices)
+    return Plan(x, value, sign * best + 0.0, sign * min(relaxed, sign * value) + 0.0, prices, solver)
 
 
 # --- clashes ---------------------------------------------------------------------------------------------------
 
 
 def _refuse_clash(program: Program, problem: Problem, time_limit_s: float) -> None:
-    clash = clashing(program, problem, time_limit_s)
+    clash, smallest = clashing(program, problem, time_limit_s)
+    sure = "and without any one of them the others can be met" if smallest else "and time was short to leave some out"
     raise LinkwaysError(
-        f"{ID}: no selection meets all demands; these clash, and without any one of them the others can be met: "
-        f"{named(clash, 12)}; ease one of them"
+        f"{ID}: no selection meets all demands; these clash, {sure}: {named(clash, 12)}; ease one of them"
     )
 
 
-def clashing(program: Program, problem: Problem, time_limit_s: float) -> list[str]:
-    """A smallest set of demands that cannot be met together: none of it can be left out (deletion filter).
+def clashing(program: Program, problem: Problem, time_limit_s: float) -> tuple[list[str], bool]:
+    """A smallest set of demands that cannot be met together, none of which can be left out (deletion filter).
+
+    Beside it whether time allowed to prove for each of them that it cannot be left out.
 
     Chinneck JW, Dravnieks EW (1991) Locating minimal infeasible constraint sets in linear programs. ORSA Journal on
     Computing 3:157-168. Each demand in turn is left out; where no plan appears, it stays out. Where even shares of
@@ -104,12 +112,15 @@ def clashing(program: Program, problem: Problem, time_limit_s: float) -> list[st
     names.append(f"{int(locks[rows + 1].sum())} units locked out")
     candidates = [*range(rows), *(k for k, lock in locks.items() if lock.any())]
     dropped: set[int] = set()
+    smallest = True
     for one in candidates:
         left = max(time_limit_s - (time.perf_counter() - begun), 0.1)
         trial = _open(bare, problem, dropped | {one}, rows)
-        if solve(trial, left, 0.0).infeasible:
+        found = solve(trial, left, 0.0)
+        smallest &= found.infeasible or found.x is not None
+        if found.infeasible:
             dropped.add(one)
-    return [names[k] for k in candidates if k not in dropped]
+    return [names[k] for k in candidates if k not in dropped], smallest
 
 
 def _open(program: Program, problem: Problem, dropped: set[int], rows: int) -> Program:
@@ -175,7 +186,7 @@ def _cut_off(problem: Problem, best: Plan, wanted: Portfolio, time_limit_s: floa
         if found.x is None:
             break
         x = found.x[: problem.n]
-        plans.append(Plan(x, problem.value(x), best.bound, best.relaxed))
+        plans.append(replace(best, x=x, value=problem.value(x)))
     return plans
 
 
@@ -202,7 +213,7 @@ def _shuffled(problem: Problem, best: Plan, wanted: Portfolio, time_limit_s: flo
         x = back[: problem.n]
         new = all(np.abs(x - p.x).max() > HALF for p in plans)
         if new and sign * problem.value(x) <= limit:
-            plans.append(Plan(x, problem.value(x), best.bound, best.relaxed))
+            plans.append(replace(best, x=x, value=problem.value(x)))
         if len(plans) == wanted.number:
             break
     return plans

@@ -10,7 +10,7 @@ import numpy as np
 from linkways.errors import LinkwaysError
 from linkways.planning._cut_planner import Cuts, plan_by_cuts, plans_apart, proven
 from linkways.planning._problem import Problem, named
-from linkways.planning._select_program import duality_bound, program_of
+from linkways.planning._select_program import duality, program_of, target_prices
 from linkways.planning._select_solve import HALF, Plan, Portfolio, best_plan, plans_near
 
 __all__ = ["Effort", "Solver", "plans_of"]
@@ -73,7 +73,7 @@ def _chosen(problem: Problem, wanted: Portfolio, effort: Effort) -> Solver:
 
 def _cut(problem: Problem, wanted: Portfolio, effort: Effort) -> list[Plan]:
     automatic, begun = effort.solver == "automatic", time.perf_counter()
-    found = plan_by_cuts(problem, effort.time_limit_s, effort.gap, finish=automatic)
+    found = plan_by_cuts(problem, effort.time_limit_s, effort.gap, finish=automatic, seed=effort.seed)
     if not len(found.x):
         left = effort.time_limit_s - (time.perf_counter() - begun)
         if automatic and left > 0:
@@ -105,7 +105,9 @@ def _cut(problem: Problem, wanted: Portfolio, effort: Effort) -> list[Plan]:
 def _plan_of(problem: Problem, found: Cuts, name: str) -> Plan:
     sign, value = (-1.0 if problem.maximised else 1.0), problem.value(found.x)
     best = min(found.bound, sign * value)
-    return Plan(found.x, value, sign * best + 0.0, sign * min(found.ascent.bound, sign * value) + 0.0, name)
+    return Plan(
+        found.x, value, sign * best + 0.0, sign * min(found.ascent.bound, sign * value) + 0.0, found.prices, name
+    )
 
 
 # --- annealing -------------------------------------------------------------------------------------------------
@@ -122,11 +124,13 @@ def _annealed(problem: Problem, wanted: Portfolio, effort: Effort) -> list[Plan]
         )
     value, sign = problem.value(x), -1.0 if problem.maximised else 1.0
     if problem.cuttable:
-        bound = proven(problem, effort.time_limit_s)
+        proof = proven(problem, effort.time_limit_s)
+        least, prices = proof.bound, proof.prices
     else:
-        bound = duality_bound(program_of(problem), effort.time_limit_s)
-    bound = sign * min(bound, sign * value) + 0.0
-    best = Plan(x, value, bound, bound, "annealing")
+        least, prices = duality(program_of(problem), effort.time_limit_s)
+        prices = target_prices(problem, prices)
+    bound = sign * min(least, sign * value) + 0.0
+    best = Plan(x, value, bound, bound, prices, "annealing")
     if wanted.kind != "shuffle":
         return [best]
 

@@ -7,7 +7,6 @@ import numpy as np
 
 from linkways.errors import LinkwaysError
 from linkways.method import Indicator, Layer, Param, Raster, Table, TableOf, method, progress
-from linkways.spatial import note
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -15,13 +14,13 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from linkways.planning._problem import Problem
-    from linkways.planning._select_inputs import Units
+    from linkways.planning._select_inputs import LogLinear, Units
     from linkways.planning._select_solve import Plan
 
 __all__ = ["Selection", "select"]
 
 ID = "planning.select"
-BUDGETED = ("min_shortfall", "min_largest_shortfall", "max_features", "max_coverage", "max_utility")
+ITERATIONS, NUMBER, PORTFOLIO_GAP = 10_000_000, 10, 10.0
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,10 @@ class Selection:
     ]
     features: Annotated[
         "pd.DataFrame",
-        TableOf("features: feature, total, held, held_share, target, shortfall (share of the target), met, weight"),
+        TableOf(
+            "features: feature, total, held, held_share, target, shortfall (share of the target), met, weight, "
+            "price (of one more unit of the target: by how much it worsens relaxed_bound)"
+        ),
     ]
     portfolio: Annotated[
         "pd.DataFrame",
@@ -125,7 +127,11 @@ def select(
     ] = None,
     connectivity: Annotated[
         "pd.DataFrame | None",
-        Table("strength of the link between two units, from the first to the second", ("unit_a", "unit_b", "strength")),
+        Table(
+            "strength of the link between two units, from the first to the second; a link of a unit with itself does "
+            "not count",
+            ("unit_a", "unit_b", "strength"),
+        ),
     ] = None,
     budgets: Annotated[
         "pd.DataFrame | None", Table("most that units of a group may cost", columns=("group", "budget"))
@@ -193,11 +199,11 @@ def select(
             "best ones"
         ),
     ] = "none",
-    number: Annotated[int, Param("plans of the portfolio, the best one too", ge=1)] = 10,
+    number: Annotated[int, Param("plans of the portfolio, the best one too", ge=1)] = NUMBER,
     portfolio_gap_percent: Annotated[
         float, Param("plans of a portfolio by gap or shuffle are at most so much worse", unit="%", ge=0)
-    ] = 10.0,
-    seed: Annotated[int, Param("of the shuffles and of annealing", ge=0)] = 0,
+    ] = PORTFOLIO_GAP,
+    seed: Annotated[int, Param("of the shuffles, of annealing and of the search of min_cut", ge=0)] = 0,
     solver: Annotated[
         Literal["automatic", "highs", "min_cut", "annealing"],
         Param(
@@ -205,7 +211,7 @@ def select(
             "there are many units; min_cut: prices and minimum cuts; annealing: as Marxan does, the bound apart"
         ),
     ] = "automatic",
-    iterations: Annotated[int, Param("trial moves of annealing", ge=1)] = 10_000_000,
+    iterations: Annotated[int, Param("trial moves of annealing", ge=1)] = ITERATIONS,
     gap_percent: Annotated[float, Param("a plan so near the bound is good enough", unit="%", ge=0, lt=100)] = 0.0,
     time_limit_s: Annotated[float, Param("for each plan", unit="s", gt=0)] = 300.0,
 ) -> Selection:
@@ -227,8 +233,9 @@ def select(
     and a bound, whose best prices are looked for; plans are made from the cuts, annealed, and solved exactly in parts.
     It stops at gap_percent, when nothing helps any more, or in time; up to 60,000 units HiGHS then works on what the
     bound leaves open. The summary names the solver. The objective is computed anew from the arrays, and beside the
-    solver's bound stands relaxed_bound, computed anew by weak duality. Cells of a cost raster are named by
-    their number in reading order from 0 (row x columns + column).
+    solver's bound stands relaxed_bound, computed anew by weak duality. Its prices are those of the targets in the table
+    features: with one more unit of target j to be held, relaxed_bound gets worse by price_j. Cells of a cost raster are
+    named by their number in reading order from 0 (row x columns + column).
 
     Units with the same text in the column together are selected together. With min_patch_km2 every piece (by shared
     edges) has at least that area, and with replicates at least so many pieces touch each region; HiGHS solves these in
@@ -250,37 +257,24 @@ def select(
     (['b', 'c'], 4.0, 'optimal')
     """
     from linkways.planning import _select_inputs as given
-    from linkways.planning._problem import Problem, check_problem
+    from linkways.planning._select_case import Demands, case_of
     from linkways.planning._select_principles import plans_by_principles
     from linkways.planning._select_solve import Portfolio
     from linkways.planning._select_ways import Effort
 
-    _refuse_contradictions(objective, budget, budgets, constraints, target, decision, least_share, most_share)
+    _refuse_contradictions(decision, least_share, most_share)
+    _refuse_idle(solver, iterations, gap_percent, portfolio, number, portfolio_gap_percent)
     planned = given.units_of(units, cost, locked_in, locked_out)
-    found = given.amounts_of(planned, features, amounts, targets)
-    wishes = given.LogLinear(small_range, small_share, large_range, large_share)
-    needed = objective not in ("max_utility", "max_coverage")
-    goals, weights = given.targets_of(found, targets, target, wishes, needed)
-    if objective == "max_coverage":
-        goals = np.ones(len(found.features))
+    wishes = _loglinear(targets, small_range, small_share, large_range, large_share)
     pieces = min_patch_km2 > 0 or replicates > 0
     principles = given.principles_of(planned, min_patch_km2, replicates)
-    edges = _edges(planned, boundary, boundary_penalty > 0 or neighbours > 0 or contiguous or pieces)
-    links = _links(planned, connectivity, connectivity_penalty, asymmetric)
-    problem = Problem(
-        objective,
-        planned.names,
-        planned.costs,
-        found.features,
-        found.matrix,
-        goals,
-        found.totals,
-        weights,
-        planned.locked_in,
-        planned.locked_out,
-        given.rows_of(planned, found, budget, budgets, constraints, most_group_share),
-        **edges,
-        **links,
+    problem = case_of(
+        planned,
+        features,
+        amounts,
+        Demands(objective, targets, target, budget, budgets, constraints, negative_costs, wishes, most_group_share),
+        **_edges(planned, boundary, boundary_penalty > 0 or neighbours > 0 or contiguous or pieces),
+        **_links(planned, connectivity, connectivity_penalty, asymmetric),
         boundary_penalty=boundary_penalty,
         edge_factor=edge_factor,
         connectivity_penalty=connectivity_penalty,
@@ -291,8 +285,6 @@ def select(
         least_share=least_share,
         most_share=most_share,
     )
-    for sentence in check_problem(problem, ID, negative_costs=negative_costs):
-        note(f"{ID}: {sentence}")
     progress(0.1, "solving")
     wanted = Portfolio(portfolio, number, portfolio_gap_percent / 100, seed)
     effort = Effort(solver, time_limit_s, gap_percent / 100, iterations, seed)
@@ -303,26 +295,56 @@ def select(
 # --- inputs ----------------------------------------------------------------------------------------------------
 
 
-def _refuse_contradictions(
-    objective: str,
-    budget: float | None,
-    budgets: Any,
-    constraints: Any,
-    target: float | None,
-    decision: str,
-    least_share: float,
-    most_share: float,
-) -> None:
-    if objective in BUDGETED and budget is None and budgets is None and constraints is None:
-        raise LinkwaysError(f"{ID}: {objective} needs a budget (or budgets of groups, or constraints)")
-    if objective in ("max_utility", "max_coverage") and target is not None:
-        raise LinkwaysError(f"{ID}: {objective} knows no targets; leave target out, or choose max_features")
+def _refuse_contradictions(decision: str, least_share: float, most_share: float) -> None:
     if decision != "semicontinuous" and least_share > 0:
         raise LinkwaysError(f"{ID}: least_share needs the decision semicontinuous, and it is {decision}")
     if decision == "binary" and most_share < 1:
         raise LinkwaysError(f"{ID}: most_share needs the decision proportion or semicontinuous, and it is binary")
     if least_share > most_share:
         raise LinkwaysError(f"{ID}: least_share {least_share:g} is above most_share {most_share:g}; lower it")
+
+
+def _refuse_idle(
+    solver: str, iterations: int, gap_percent: float, portfolio: str, number: int, portfolio_gap_percent: float
+) -> None:
+    """Refuse parameters that the others leave without an effect."""
+    if iterations != ITERATIONS and solver != "annealing":
+        raise LinkwaysError(f"{ID}: iterations are those of annealing, and solver is {solver}; leave them out")
+    if gap_percent > 0 and solver == "annealing":
+        raise LinkwaysError(
+            f"{ID}: annealing ends after its iterations and not at a gap; leave gap_percent out, or choose another "
+            "solver"
+        )
+    if portfolio == "none" and number != NUMBER:
+        raise LinkwaysError(
+            f"{ID}: number counts the plans of a portfolio, and portfolio is none; choose one, or leave number out"
+        )
+    if portfolio in ("none", "extra") and portfolio_gap_percent != PORTFOLIO_GAP:
+        raise LinkwaysError(
+            f"{ID}: portfolio_gap_percent limits portfolios by gap or shuffle, and portfolio is {portfolio}; leave it "
+            "out"
+        )
+
+
+def _loglinear(
+    targets: "pd.DataFrame | None", small_range: float, small_share: float, large_range: float, large_share: float
+) -> "LogLinear":
+    """The shares of log-linear targets, refused where they contradict each other or no target is log-linear."""
+    from linkways.planning._select_inputs import LogLinear
+
+    kinds = [] if targets is None or "type" not in targets.columns else [str(k).strip() for k in targets["type"]]
+    wished = LogLinear(small_range, small_share, large_range, large_share)
+    if "loglinear" not in kinds and wished != LogLinear():
+        raise LinkwaysError(
+            f"{ID}: small_range, small_share, large_range and large_share are those of log-linear targets, and there "
+            "are none; leave them out, or give targets the type loglinear"
+        )
+    if small_range >= large_range:
+        raise LinkwaysError(
+            f"{ID}: small_range {small_range:g} is not below large_range {large_range:g}, and between them the share "
+            "of a log-linear target changes; lower it"
+        )
+    return wished
 
 
 def _edges(units: "Units", table: "pd.DataFrame | None", needed: bool) -> dict[str, Any]:
@@ -351,7 +373,7 @@ def _links(units: "Units", table: "pd.DataFrame | None", penalty: float, asymmet
 def _result(units: "Units", problem: "Problem", plans: "list[Plan]") -> Selection:
     best = plans[0]
     frequency = np.mean([p.x for p in plans], axis=0)
-    features = _features(problem, best.x)
+    features = _features(problem, best)
     told = len(problem.exposed) > 0
     return Selection(
         units.drawn(best.x, "selected"),
@@ -370,10 +392,10 @@ def _result(units: "Units", problem: "Problem", plans: "list[Plan]") -> Selectio
     )
 
 
-def _features(problem: "Problem", x: np.ndarray) -> "pd.DataFrame":
+def _features(problem: "Problem", best: "Plan") -> "pd.DataFrame":
     import pandas as pd
 
-    held, short = problem.held(x), problem.shortfall(x)
+    held, short = problem.held(best.x), problem.shortfall(best.x)
     return pd.DataFrame(
         {
             "feature": problem.features,
@@ -384,6 +406,7 @@ def _features(problem: "Problem", x: np.ndarray) -> "pd.DataFrame":
             "shortfall": short,
             "met": (problem.targets > 0) & (short == 0),
             "weight": problem.weights,
+            "price": best.prices,
         }
     )
 
