@@ -2,18 +2,21 @@
 
 Daigle RM, Metaxas A, Balbar AC, et al. (2020) Operationalizing ecological connectivity in spatial conservation planning
 with Marxan Connect. Methods in Ecology and Evolution 11:570-579; repository remi-daigle/MarxanConnect,
-docs/tutorial/CF_demographic. The matrix hexFlow is simulated for the tutorial.
+docs/tutorial: CF_demographic (PageRank of hexFlow, its feature) and CSD_demographic (plans scored by the asymmetric
+connectivity of reefFlow). Both matrices are simulated for the tutorial. Degree, betweenness, eigenvector centrality,
+retention and covariance are not published for these two; they are compared with networkx and numpy.
 """
 
 import geopandas as gpd
 import networkx as nx
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.sparse import csr_array
 
 from linkways import LinkwaysError
 from linkways.planning import select
-from linkways.seas import connectivity, metrics
+from linkways.seas import connectivity, metrics, spillover
 from linkways.seas._metrics_network import betweenness
 from linkways.spatial import read_table
 
@@ -29,15 +32,41 @@ PUBLISHED = [
     0.0016994150179509646, 0.001723301261475616, 0.0017258823568769496, 0.001706554906291642, 0.0015991798055420166,
     0.0012458258063716204, 0.001077422969738803, 0.0012244672928525776, 0.0012889719123900978,
 ]  # fmt: skip
-# the same column, units 595 to 609
+# the same column, units 595 to 652, the last
 PUBLISHED_NORTH = [
     0.0013612294421840347, 0.001709473686857969, 0.0017603007154519954, 0.0017746997788542066, 0.0017776432934611733,
     0.0017770278976431278, 0.0017735684151232122, 0.001765697707528844, 0.0017477607924627047, 0.0016965548540067155,
     0.0014502590676316522, 0.0011610252169996162, 0.0012609322657590094, 0.0016239255792331693, 0.0017330274216585592,
+    0.0017541065611973389, 0.0017594384755489816, 0.0017595515233478317, 0.001756711980166906, 0.0017500926693269701,
+    0.0017345070108481069, 0.0016867972731599394, 0.0014428406735855588, 0.0011547959724958468, 0.0012084111563230105,
+    0.0013061544845789546, 0.001654655270014936, 0.0016980593963225542, 0.0017077110609269074, 0.001708061894349985,
+    0.0017058621900564613, 0.0017009049522915599, 0.0016888026174555263, 0.0016479792281329285, 0.0014165204325730543,
+    0.0011387046163163078, 0.0010037472233651646, 0.0013417750493073042, 0.0014376123077090217, 0.0014529740214881258,
+    0.0014568750025845084, 0.001456346698263138, 0.0014528957757543929, 0.001444139597142631, 0.0014167632544663002,
+    0.0012152555528051896, 0.001070245541754623, 0.0008331488864378126, 0.0008972169337523783, 0.0011138208890482735,
+    0.0011475553633362365, 0.001157369763989844, 0.0011595732992662545, 0.001158174483435799, 0.0011525331122308419,
+    0.0011370684484970786, 0.0010690052654676765, 0.000916979008737982,
 ]  # fmt: skip
 # units 0 to 44, and 595 to 639, of google_demo_pu_discrete_median_to_maximum 1
 PUBLISHED_UPPER_HALF = [24, 25, 26, 35, 36, 37, 38]
 PUBLISHED_UPPER_HALF_NORTH = [*range(596, 605), *range(609, 617), *range(622, 628)]
+# CSD_demographic/output/connect_sum.txt, runs 1, 2, 10 and 16, and the reefs of their connect_best or connect_r*.txt:
+# score, cost (1 a reef), and Marxan's asymmetric connectivity of reefFlow: lost from the plan, inside, across, outside
+PUBLISHED_PLANS = {
+    (1, 26, 47, 61, 62, 124, 185, 186, 187, 247, 276, 277, 279, 304, 319): (
+        17.760485, 15, 2.760485, 8.707227, 7.249979, 20.108999,
+    ),
+    (7, 19, 24, 32, 66, 124, 142, 185, 186, 187, 247, 251, 261, 275, 280, 283, 299): (
+        19.213861, 17, 2.213861, 5.061178, 6.019331, 24.985696,
+    ),
+    (
+        6, 7, 14, 21, 25, 39, 53, 66, 68, 86, 92, 95, 111, 126, 129, 146, 168, 175, 185, 187, 188, 193, 214, 255, 261,
+        264, 293, 312, 317, 320,
+    ): (32.338736, 30, 2.338736, 5.145924, 6.197985, 24.722295),
+    (1, 11, 19, 29, 42, 43, 114, 146, 152, 185, 187, 197, 247, 276, 277, 279, 304, 319): (
+        20.414838, 18, 2.414838, 10.152543, 8.326874, 17.586787,
+    ),
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +88,7 @@ def test_pagerank_is_the_published_one(found):
     """Marxan Connect stored igraph's values; they agree to rounding in their 16 digits."""
     rank = found.sites.pagerank.to_numpy()
     assert np.abs(rank[: len(PUBLISHED)] - PUBLISHED).max() < 1e-14
-    assert np.abs(rank[595:610] - PUBLISHED_NORTH).max() < 1e-14
+    assert np.abs(rank[595:] - PUBLISHED_NORTH).max() < 1e-14
     assert [round(v, 8) for v in rank[:3]] == [0.00091774, 0.00105463, 0.00111088]
     assert rank.sum() == pytest.approx(1, abs=1e-13)
 
@@ -87,10 +116,10 @@ def test_network_measures_are_those_of_networkx(found, flow):
 
 
 def test_betweenness_is_that_of_networkx(flow):
-    """Over the paths from every twelfth unit, which networkx needs seconds for."""
+    """Over the paths from every fortieth unit, as networkx needs long for all."""
     values = flow.iloc[:, 1:].to_numpy()
     np.fill_diagonal(values, 0)
-    sources = np.arange(0, 653, 12)
+    sources = np.arange(0, 653, 40)
     links = csr_array(values / values.sum(axis=1).max())
     graph = nx.from_scipy_sparse_array(links, create_using=nx.DiGraph)
     for _, _, edge in graph.edges(data=True):
@@ -142,10 +171,55 @@ def test_the_declared_probabilities_of_the_reefs_are_none(folder):
     assert scaled.sites.settled_share.max() == pytest.approx(1)
 
 
+@pytest.fixture(scope="module")
+def reefs(folder):
+    return read_table(folder / "reefFlow.csv.gz")
+
+
+@pytest.fixture(scope="module")
+def reef_links(reefs):
+    return metrics(reefs, kind="flow", lost_sites=0, betweenness_sources=1).connectivity
+
+
+def test_strengths_add_up_to_the_published_connectivity(reef_links):
+    """Connectivity_Total of Marxan, which leaves a reef's own larvae out too."""
+    assert reef_links.strength.sum() == pytest.approx(36.066204, abs=5e-7)
+
+
+@pytest.mark.parametrize("chosen", PUBLISHED_PLANS, ids=len)
+def test_the_asymmetric_penalty_of_a_plan_is_marxans_published_score(reef_links, chosen):
+    score, cost, _, inside, _, _ = PUBLISHED_PLANS[chosen]
+    unit = np.arange(1, 322)
+    selected = np.isin(unit, chosen)
+    units = pd.DataFrame({"unit": unit, "cost": 1.0, "locked_in": selected, "locked_out": ~selected})
+    amounts = pd.DataFrame({"unit": unit, "feature": "reef", "amount": 1.0})
+    targets = pd.DataFrame({"feature": ["reef"], "target": [1.0], "type": "absolute"})
+    plan = select(
+        units, amounts, targets, connectivity=reef_links, connectivity_penalty=1.0, asymmetric=True, time_limit_s=20
+    )
+    assert plan.cost == cost
+    assert plan.objective == pytest.approx(score, abs=1e-6)
+    assert plan.connectivity == pytest.approx(inside, abs=1e-6)
+
+
+@pytest.mark.parametrize("chosen", PUBLISHED_PLANS, ids=len)
+def test_larvae_that_leave_a_plan_are_marxans_published_connectivity(reefs, chosen):
+    """Without uplift, spillover to the other reefs is what Marxan counts as lost, and no-take reefs keep the inside."""
+    _, _, lost, inside, across, outside = PUBLISHED_PLANS[chosen]
+    sites = pd.DataFrame({"site": np.arange(1, 322)})
+    sites["selected"] = sites.site.isin(chosen).astype(int)
+    found = spillover(reefs, sites, kind="flow", uplift=1)
+    plan = found.scenarios.set_index("scenario").loc["plan"]
+    assert plan.no_take_to_fished == pytest.approx(lost, abs=1e-6)
+    assert plan.no_take_to_other_no_take == pytest.approx(inside, abs=1e-6)
+    assert plan.no_take_to_fished + plan.fished_to_no_take == pytest.approx(across, abs=1e-6)
+    # fished reefs exchange what Marxan counts outside, and each keeps its own larvae beside
+    own = np.diag(reefs.iloc[:, 1:].to_numpy())[sites.selected == 0].sum()
+    assert plan.fished_to_fished == pytest.approx(outside + own, abs=1e-6)
+
+
 def test_a_plan_meets_the_targets_of_bioregions_and_of_the_published_feature(folder, found):
     """The tutorial's problem: a fifth of each bioregion and a quarter of the central units at least cost."""
-    import pandas as pd
-
     spec, unit, held = (pd.read_csv(folder / "input" / f) for f in ("spec.dat", "pu.dat", "puvspr.dat"))
     names = dict(zip(spec["id"], spec["name"], strict=True))
     units = pd.DataFrame({"unit": unit["id"] + 1, "cost": unit["cost"].astype(float)})

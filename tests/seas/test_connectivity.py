@@ -399,7 +399,7 @@ ROW = ("a", "b", 10, 5)
     ("rows", "words"),
     [
         ([ROW, ("a", "x", 10, 1)], "sites misses 1 sites of settlement: x"),
-        ([ROW, ("b", "a", 0, 0)], "1 released that are 0, first from b to a"),
+        ([ROW, ("b", "a", 0, 0)], "1 releases that are of 0 larvae, first from b to a"),
         ([ROW, ("b", "a", 10, np.nan)], "no finite numbers, first from b to a"),
         ([ROW, ("b", "a", 10, -1)], "below 0, first from b to a"),
         ([ROW, ROW], "from a to b twice"),

@@ -476,7 +476,7 @@ def test_measures_below_zero_are_no_amounts():
 @pytest.mark.parametrize(
     ("columns", "wishes", "words"),
     [
-        ({"selected": [1, 2]}, {}, "selected of site s1 is 2"),
+        ({"selected": [1, 2]}, {}, "selected of s1 in sites is 2"),
         ({"lost": ["maybe", "no"]}, {}, "lost of 1 sites is neither true nor false, first that of site s0"),
         ({"recruits_per_recruit": [2, 2]}, {"recruits_per_recruit": 3}, "told twice"),
         ({"production": [2, np.nan]}, {}, "production of 1 rows of sites is no finite number"),

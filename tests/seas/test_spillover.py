@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from linkways import LinkwaysError
 from linkways.seas import spillover
+from linkways.spatial import recording
 
 
 def square(values):
@@ -142,7 +143,6 @@ def test_links_and_sites_are_drawn_where_sites_have_shapes():
     ("plan", "words"),
     [
         (plan_of([1]), "plan misses 1 of the sites, first s1"),
-        (plan_of([1, 0, 1]), "plan has 1 units that are no sites, first s2"),
         (plan_of([1, 1.5]), "selected of s1 in plan is 1.5"),
         (plan_of([1, np.nan]), "selected of 1 rows of plan is no finite number"),
         (None, "sites has no column 'selected'"),
@@ -152,6 +152,14 @@ def test_plans_that_do_not_fit_are_refused(plan, words):
     with pytest.raises(LinkwaysError, match=words) as told:
         spillover(square([[0.1, 0.2], [0.3, 0.1]]), reefs(2), plan, uplift=2)
     assert "\n" not in str(told.value)
+
+
+def test_units_of_a_plan_that_are_no_sites_send_and_get_no_larvae():
+    values = square([[0.1, 0.2], [0.3, 0.1]])
+    with recording() as told:
+        found = spillover(values, reefs(2), plan_of([1, 0, 1]), uplift=2)
+    assert found.scenarios.equals(spillover(values, reefs(2), plan_of([1, 0]), uplift=2).scenarios)
+    assert told[-1:] == ["seas.spillover: 1 units of plan are no sites, first s2, and left out"]
 
 
 def test_a_site_without_a_zone_is_refused():

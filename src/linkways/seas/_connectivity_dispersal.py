@@ -92,6 +92,8 @@ def read_dispersal(
 
     ``sites`` None: the sites are those of the table. A table with columns probability and flow tells both.
     """
+    if excess != "refuse" and kind != "probability":
+        raise LinkwaysError(f"{id}: excess {excess} is for rows of probabilities, not of kind {kind}; leave it out")
     rows = long_rows(id, table, kind, name)
     if sites is None:
         sites = sites_of(rows, square=is_square(table))
@@ -140,7 +142,7 @@ def _converted(
     probability = scaled(pooled, factor)
     if both:
         flow = _pooled(rows, released, "flow")
-        produced = _ratio(flow, probability)
+        produced = _explained(id, sites, flow, probability, produced if told else None, name)
     else:
         flow = scaled(probability, produced)
     return Dispersal(
@@ -174,16 +176,28 @@ def _pooled(rows: "pd.DataFrame", released: np.ndarray, column: str) -> "csr_arr
 
 
 def scaled(matrix: "csr_array", factor: np.ndarray) -> "csr_array":
-    """Rows times a factor each."""
+    """Rows times a factor each; those of factor 0 have no entries."""
     out = matrix.copy()
     out.data = out.data * np.repeat(factor, np.diff(out.indptr))
+    out.eliminate_zeros()
     return out
 
 
-def _ratio(flow: "csr_array", probability: "csr_array") -> np.ndarray:
-    """The production that explains a flow; 0 where nothing settles."""
+def _explained(
+    id: str, sites: Sites, flow: "csr_array", probability: "csr_array", told: np.ndarray | None, name: str
+) -> np.ndarray:
+    """The production that explains a flow; where nothing settles what sites tell, else 0."""
     whole, share = np.asarray(flow.sum(axis=1)).ravel(), np.asarray(probability.sum(axis=1)).ravel()
-    return np.asarray(np.divide(whole, share, out=np.zeros_like(whole), where=share > 0))
+    start = np.zeros_like(whole) if told is None else told.copy()
+    found = np.asarray(np.divide(whole, share, out=start, where=share > 0))
+    if told is not None and not np.allclose(found, told, rtol=1e-6):
+        apart = np.flatnonzero(~np.isclose(found, told, rtol=1e-6))
+        at = apart[0]
+        note(
+            f"{id}: production of {len(apart)} sites is not the one in the flows of {name}, which count, first that of "
+            f"{sites.names[at]} ({told[at]:g} and {found[at]:g}); name the parameter production to take that of sites"
+        )
+    return found
 
 
 def _within_one(id: str, matrix: "csr_array", sites: Sites, excess: Excess, name: str) -> np.ndarray:

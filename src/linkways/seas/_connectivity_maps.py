@@ -4,12 +4,32 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from linkways.errors import LinkwaysError
+
 if TYPE_CHECKING:
     import geopandas as gpd
     import pandas as pd
     from matplotlib.figure import Figure
 
-__all__ = ["Ways", "areas_km2", "draw", "strongest_links"]
+__all__ = ["Ways", "areas_km2", "draw", "is_layer", "refuse_unplaced", "strongest_links"]
+
+
+def is_layer(table: Any) -> bool:
+    """Whether a table of sites has shapes."""
+    return type(table).__name__ == "GeoDataFrame"
+
+
+def refuse_unplaced(id: str, layer: "gpd.GeoDataFrame", name: str = "sites") -> None:
+    """Sites of a layer must lie somewhere: a CRS, and no shape that is missing or empty."""
+    if layer.crs is None:
+        raise LinkwaysError(f"{id}: {name} has no CRS; give it one with {name}.set_crs('EPSG:...')")
+    bare = np.flatnonzero(np.asarray(layer.geometry.isna() | layer.geometry.is_empty))
+    if len(bare):
+        column = next(c for c in ("site", "unit") if c in layer.columns)
+        raise LinkwaysError(
+            f"{id}: {len(bare)} {name} have no shape, first {layer[column].iloc[bare[0]]} in row {bare[0] + 1}; "
+            "draw them, or leave them out"
+        )
 
 
 def _geodetic(layer: "gpd.GeoDataFrame") -> tuple[Any, np.ndarray]:
@@ -49,7 +69,7 @@ class Ways:
 
 
 def areas_km2(layer: "gpd.GeoDataFrame") -> np.ndarray:
-    """Geodesic area of polygons, whatever their projection does to areas."""
+    """(n,) geodesic area of polygons, whatever their projection does to areas; 0 of points."""
     from shapely.geometry.polygon import orient
 
     shapes = layer.geometry.to_crs(layer.crs.geodetic_crs)

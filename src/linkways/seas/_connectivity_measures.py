@@ -161,7 +161,7 @@ def _flow_variances(found: "Dispersal") -> dict[str, np.ndarray]:
 
 
 def by_date(found: "Dispersal") -> tuple["pd.DataFrame", "pd.DataFrame"]:
-    """The matrix on each date (entries above 0), and what each date adds up to."""
+    """The matrix on each date (entries above 0; one of 0 where none is), and what each date adds up to."""
     import pandas as pd
 
     released = found.released[found.source, found.date]
@@ -178,6 +178,14 @@ def by_date(found: "Dispersal") -> tuple["pd.DataFrame", "pd.DataFrame"]:
         }
     )
     count = len(found.dates)
+    # a date on which nothing settled is a date too, for whoever takes a variance over them
+    bare = np.setdiff1d(np.arange(count), found.date)
+    if len(bare) and len(long):
+        first = long["source"].iloc[0]
+        none = pd.DataFrame(
+            {"released_on": dates[bare], "source": first, "sink": first, "probability": 0.0, "flow": 0.0}
+        )
+        long = pd.concat([long, none], ignore_index=True)
     own = found.source == found.sink
     whole = np.bincount(found.date, weights=flow, minlength=count)
     retained = np.bincount(found.date[own], weights=flow[own], minlength=count)

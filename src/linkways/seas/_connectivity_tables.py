@@ -184,10 +184,10 @@ def _from_square(id: str, table: "pd.DataFrame", name: str) -> "pd.DataFrame":
     import pandas as pd
 
     rows, columns = table.shape
-    if columns == rows + 1:
+    named = not isinstance(table.index, pd.RangeIndex)
+    if columns == rows + 1 and not named:
         labels, body = table.iloc[:, 0].to_numpy(), table.iloc[:, 1:]
     elif columns == rows:
-        named = not isinstance(table.index, pd.RangeIndex)
         labels, body = (table.index.to_numpy() if named else table.columns.to_numpy()), table
     else:
         raise LinkwaysError(
@@ -197,11 +197,13 @@ def _from_square(id: str, table: "pd.DataFrame", name: str) -> "pd.DataFrame":
     across = Sites(body.columns.to_numpy())
     for names, axis in ((Sites(labels), "rows"), (across, "columns")):
         if names.keys.has_duplicates:
-            raise LinkwaysError(f"{id}: {name} names {names.keys[names.keys.duplicated()][0]} twice in its {axis}")
+            twice = names.keys[names.keys.duplicated()][0]
+            raise LinkwaysError(f"{id}: {name} names {twice} twice in its {axis}; add the two up")
     strange = np.flatnonzero(across.places(labels) < 0)
     if len(strange):
         raise LinkwaysError(
-            f"{id}: {name} has a row {labels[strange[0]]} and no such column; rows and columns name the same sites"
+            f"{id}: {name} has a row {labels[strange[0]]} and no such column; its rows (named by the first column or "
+            "the index) and its columns must name the same sites"
         )
     values = np.column_stack([pd.to_numeric(body.iloc[:, k], errors="coerce") for k in range(rows)]).astype(float)
     wrong = np.argwhere(~np.isfinite(values))
@@ -272,19 +274,24 @@ def listed(names: list[str]) -> str:
 
 
 def refuse_bad_values(id: str, rows: "pd.DataFrame", sites: Sites, name: str) -> None:
-    for column in ("value", "flow", "released"):
+    words = {
+        "value": "numbers of settlers" if "released" in rows else "entries",
+        "flow": "flows",
+        "released": "releases",
+    }
+    for column, word in words.items():
         if column not in rows:
             continue
         values = rows[column].to_numpy()
-        word = {"value": "settlers or entries"}.get(column, column)
         for wrong, why, mend in (
             (~np.isfinite(values), "no finite numbers", "fill them, 0 where there are no larvae"),
-            (values < 0, "below 0", "larvae cannot be fewer than none"),
-            ((values == 0) & (column == "released"), "0", "leave out dates and sites without a release"),
+            (values < 0, "below 0", "set them to 0 where there are no larvae"),
+            ((values == 0) & (column == "released"), "of 0 larvae", "leave out dates and sites without a release"),
         ):
             at = np.flatnonzero(wrong)
             if len(at):
                 first = rows.iloc[at[0]]
+                # a sink may be unnamed where nothing settled
                 sink = "nowhere" if first["sink"] < 0 else sites.names[first["sink"]]
                 raise LinkwaysError(
                     f"{id}: {name} has {len(at)} {word} that are {why}, first from {sites.names[first['source']]} to "

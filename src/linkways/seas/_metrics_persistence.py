@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations, islice
+from math import comb
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +22,7 @@ __all__ = [
     "loss_curve",
     "on_cycles",
     "rate_of",
+    "smaller_sets",
 ]
 
 DENSE = 200  # sites of a group up to which all eigenvalues are computed
@@ -260,12 +262,22 @@ def on_cycles(matrix: "csr_array") -> np.ndarray:
     return np.flatnonzero(~(alone & (matrix.diagonal() == 0)))
 
 
+def smaller_sets(matrix: "csr_array", most: int) -> int:
+    """How many sets of fewer than ``most`` sites there are among those on cycles."""
+    useful = len(on_cycles(matrix))
+    return sum(comb(useful, size) for size in range(1, most))
+
+
 def fewest_sites(matrix: "csr_array", most: int) -> np.ndarray | None:
     """The first smallest set of fewer than ``most`` sites of rate >= 1, or None: all subsets are tried, by size."""
-    dense = matrix.toarray()
-    useful = on_cycles(matrix).tolist()
-    for size in range(1, min(most, len(useful) + 1)):
-        for chosen in _batches(combinations(useful, size)):
+    if most > 1 and matrix.diagonal().max(initial=0.0) >= 1 - SAME:
+        return np.flatnonzero(matrix.diagonal() >= 1 - SAME)[:1]
+    if most <= 2:
+        return None
+    useful = on_cycles(matrix)
+    dense = matrix[useful][:, useful].toarray()
+    for size in range(2, min(most, len(useful) + 1)):
+        for chosen in _batches(combinations(range(len(useful)), size)):
             progress(size / most, "all subsets")
             blocks = dense[chosen[:, :, None], chosen[:, None, :]]
             # no eigenvalue exceeds the largest row sum, nor the largest column sum
@@ -276,7 +288,7 @@ def fewest_sites(matrix: "csr_array", most: int) -> np.ndarray | None:
             rates = np.linalg.eigvals(blocks[hopeful]).real.max(axis=1)
             found = np.flatnonzero(rates >= 1 - SAME)
             if len(found):
-                return np.asarray(chosen[hopeful[found[0]]])
+                return np.asarray(useful[chosen[hopeful[found[0]]]])
     return None
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from linkways.errors import LinkwaysError, nearest
+from linkways.spatial import note
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,6 +52,8 @@ def feature_tables(
             raise LinkwaysError(f"{id}: {name} is known of no site, so it can be no feature; leave it out of features")
         for feature, amount in _amounts(id, name, values, discretise):
             some = np.flatnonzero(amount > 0)
+            if not len(some):
+                note(f"{id}: no site is in {feature}, as too many have the same {name}, so it is no feature")
             parts.append(
                 pd.DataFrame({"unit": table["site"].to_numpy()[some], "feature": feature, "amount": amount[some]})
             )
@@ -66,6 +69,8 @@ def _amounts(id: str, name: str, values: np.ndarray, discretise: Classes) -> lis
             raise LinkwaysError(
                 f"{id}: {name} has {len(below)} values below 0, which no amount of a feature may be; discretise it"
             )
+        if not (values > 0).any():
+            raise LinkwaysError(f"{id}: {name} is 0 at every site, so it can be no feature; leave it out of features")
         return [(name, np.nan_to_num(values))]
     known = values[np.isfinite(values)]
     if discretise == "quartiles":

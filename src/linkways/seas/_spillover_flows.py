@@ -62,8 +62,9 @@ class Managed:
 
 
 def selected_by(id: str, plan: "pd.DataFrame", sites: "Sites", name: str) -> np.ndarray:
-    """(n,) no-take share of each site by a plan's column selected; plan and sites must name the same."""
+    """(n,) no-take share of each site by a plan's column selected; its units that are no sites have no larvae."""
     from linkways.seas._connectivity_tables import column_of, read_sites
+    from linkways.spatial import note
 
     units = read_sites(id, plan, name)
     share = column_of(id, units, "selected", name=name)
@@ -81,10 +82,7 @@ def selected_by(id: str, plan: "pd.DataFrame", sites: "Sites", name: str) -> np.
         )
     strange = np.flatnonzero(sites.places(units.names) < 0)
     if len(strange):
-        raise LinkwaysError(
-            f"{id}: {name} has {len(strange)} units that are no sites, first {units.names[strange[0]]}; leave them "
-            "out, or add them to sites and matrix"
-        )
+        note(f"{id}: {len(strange)} units of {name} are no sites, first {units.names[strange[0]]}, and left out")
     return np.asarray(share[place])
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 
+from linkways.errors import LinkwaysError
 from linkways.method import Figure, Indicator, Layer, Param, Table, TableOf, Vector, method, progress
 
 if TYPE_CHECKING:
@@ -48,7 +49,13 @@ class Connectivity:
             "dates: released_on, year, released, pairs with settlers, settled_share, local_retention, self_recruitment"
         ),
     ]
-    by_date: Annotated["pd.DataFrame", TableOf("entries of each date: released_on, source, sink, probability, flow")]
+    by_date: Annotated[
+        "pd.DataFrame",
+        TableOf(
+            "entries above 0 of each date (one of 0 where nothing settled): released_on, source, sink, probability, "
+            "flow"
+        ),
+    ]
     rarefaction: Annotated[
         "pd.DataFrame",
         TableOf(
@@ -162,9 +169,13 @@ def connectivity(
 
     A flow without production gives probabilities among settlers, whose losses at sea are unknown (noted in the log).
 
-    Raises LinkwaysError for sites that only the table or only the layer has, numbers that are missing or below 0,
-    releases of 0 larvae or of which more settled, two numbers for one release, and matrices that are not of their
-    kind: probabilities whose rows sum to more than 1, migration whose columns do not sum to 1.
+    Larvae are in the unit of production, shares between 0 and 1, variances in the square of what varies. 0 means that
+    there were none, NaN that nothing is known: what a site sends that released nothing, a share of no settlers, the
+    limits of what was not counted, a variance over fewer than two dates, the direction to itself.
+
+    Raises LinkwaysError for sites that only the table or only the layer has, sites without a shape, numbers that are
+    missing or below 0, releases of 0 larvae or of which more settled, two numbers for one release, and matrices that
+    are not of their kind: probabilities whose rows sum to more than 1, migration whose columns do not sum to 1.
 
     Examples
     --------
@@ -186,17 +197,20 @@ def connectivity(
     2      b    b         0.05   2.0        0.4            NaN
     """
     from linkways.seas._connectivity_dispersal import read_dispersal
-    from linkways.seas._connectivity_maps import Ways, areas_km2, draw, strongest_links
+    from linkways.seas._connectivity_maps import Ways, draw, refuse_unplaced, strongest_links
     from linkways.seas._connectivity_measures import by_date, pair_table, rarefaction, site_columns
     from linkways.seas._connectivity_tables import read_sites
 
     sites = sites.reset_index(drop=True) if sinks is None else _joined(sites, sinks)
+    named = read_sites(ID, sites)
+    refuse_unplaced(ID, sites)
     if production == "area_km2" and "area_km2" not in sites.columns:
-        sites = sites.assign(area_km2=areas_km2(sites))
+        sites = _measured(sites, named.names)
+        named = read_sites(ID, sites)
     found = read_dispersal(
         ID,
         settlement,
-        read_sites(ID, sites),
+        named,
         kind=kind,
         production=production,
         excess=excess,
@@ -237,6 +251,20 @@ def _joined(sites: "gpd.GeoDataFrame", sinks: "gpd.GeoDataFrame") -> "gpd.GeoDat
     if "production" in sites.columns:
         added = added.assign(production=0.0)
     return pd.concat([sites, added], ignore_index=True)
+
+
+def _measured(sites: "gpd.GeoDataFrame", names: np.ndarray) -> "gpd.GeoDataFrame":
+    """The sites with their areas as area_km2."""
+    from linkways.seas._connectivity_maps import areas_km2
+
+    area = areas_km2(sites)
+    bare = np.flatnonzero(area == 0)
+    if len(bare):
+        raise LinkwaysError(
+            f"{ID}: production is area_km2 and {len(bare)} sites have no area, first {names[bare[0]]}; "
+            "draw them as polygons, or name a column with their production"
+        )
+    return sites.assign(area_km2=area)
 
 
 def _mean_ways(

@@ -122,6 +122,14 @@ def metrics(
             columns=("source", "sink"),
         ),
     ] = None,
+    plan: Annotated[
+        "pd.DataFrame | None",
+        Table(
+            "which sites are reserves, as planning.select tells: unit, selected (1, 0 or a share), other units too; in "
+            "place of the column selected of sites",
+            columns=("selected",),
+        ),
+    ] = None,
     *,
     kind: Annotated[
         Literal["settlement", "probability", "flow", "migration"],
@@ -168,7 +176,13 @@ def metrics(
     ] = False,
     lost_sites: Annotated[int, Param("sites to lose one after the other in the table losses", ge=0)] = 20,
     exact_up_to: Annotated[
-        int, Param("with so many sites or fewer all subsets are tried for the minimum set", ge=0, le=22)
+        int,
+        Param(
+            "sets smaller than the greedy minimum set are all tried, unless they are more than the subsets of so many "
+            "sites",
+            ge=0,
+            le=22,
+        ),
     ] = 15,
     features: Annotated[Sequence[str], Param("measures that become features of a plan")] = ("pagerank",),
     discretise: Annotated[
@@ -208,13 +222,18 @@ def metrics(
     share's mean between), lambda is the largest eigenvalue of R_i r_i P_ij: above 1 the metapopulation grows from few.
     With left and right eigenvectors v and w a site contributes v_i w_i / sum v w, and without it lambda falls by
     (2 lambda - R P_ii) v_i w_i / sum v w to first order. The minimum set is sought from all sites downwards, those of
-    least loss first, until none can be left out; few sites are searched completely. A column recruits_per_recruit
-    gives each site its own R; sites marked lost get a scenario without them.
+    least loss first, until none can be left out; then all smaller sets are tried, where they are not too many. A column
+    recruits_per_recruit gives each site its own R; sites marked lost get a scenario without them.
+
+    Strengths and what is exchanged are in the unit of production; rates and ranks have none. NaN: not told or not known
+    (no focus, fewer than two dates). Marxan Connect counts a site's link with itself in the degrees, which here are
+    the links with others.
 
     Temporal covariance of v is minus the covariance over dates of the larvae exchanged within the focus (all sites
     when none are marked) and of those v gets from there; sites of a high one are fed when the focus is not.
 
-    Raises LinkwaysError for what seas.connectivity refuses, features that are no measure or below 0, and R told twice.
+    Raises LinkwaysError for what seas.connectivity refuses, features that are no measure, below 0 or 0 everywhere,
+    marks that are neither true nor false, plans that do not name every site, and R told twice.
 
     Examples
     --------
@@ -230,18 +249,26 @@ def metrics(
     'a, b'
     """
     from linkways.seas._connectivity_dispersal import read_dispersal
+    from linkways.seas._connectivity_maps import is_layer, refuse_unplaced
     from linkways.seas._connectivity_tables import read_sites
     from linkways.seas._metrics_network import without_own
     from linkways.seas._metrics_planning import feature_tables, strengths
 
     given = None if sites is None else read_sites(ID, sites)
+    if is_layer(sites):
+        refuse_unplaced(ID, sites)
     found = read_dispersal(ID, matrix, given, kind=kind, production=production, excess=excess)
     links = without_own(found.probability, least)
     with progress_between(0.0, 0.5):
         columns, network = _network(found, links, damping, betweenness_sources, resolution, seed)
     with progress_between(0.5, 1.0):
         rates, survival = _persistence(
-            found, recruits_per_recruit, fished, exact_losses=exact_losses, lost=lost_sites, exact_up_to=exact_up_to
+            found,
+            recruits_per_recruit,
+            _scenarios(found, fished, plan),
+            exact_losses=exact_losses,
+            lost=lost_sites,
+            exact_up_to=exact_up_to,
         )
     over_time = _over_time(found, by_date, kind, production, excess)
     table = _table(
@@ -347,7 +374,13 @@ def _cluster_table(found: "Dispersal", cluster: np.ndarray) -> "pd.DataFrame":
 
 
 def _persistence(
-    found: "Dispersal", recruits: float | None, fished: float, *, exact_losses: bool, lost: int, exact_up_to: int
+    found: "Dispersal",
+    recruits: float | None,
+    scenarios: list[tuple[str, np.ndarray]],
+    *,
+    exact_losses: bool,
+    lost: int,
+    exact_up_to: int,
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Columns of the sites and parts of the result that tell of lambda."""
     import pandas as pd
@@ -363,7 +396,6 @@ def _persistence(
     whole = scaled(found.probability, factor)
     everywhere = alive.growth(whole)
     loss = alive.exact_losses(whole, everywhere) if exact_losses else everywhere.loss
-    scenarios = _scenarios(found, fished)
     rows = []
     for name, reproduction in scenarios:
         rate = everywhere.rate if (reproduction == 1).all() else alive.rate_of(_reproducing(whole, reproduction))
@@ -416,10 +448,10 @@ def _recruits(found: "Dispersal", recruits: float | None) -> np.ndarray | None:
     return None if recruits is None else np.full(found.sites.n, recruits)
 
 
-def _scenarios(found: "Dispersal", fished: float) -> list[tuple[str, np.ndarray]]:
+def _scenarios(found: "Dispersal", fished: float, plan: "pd.DataFrame | None") -> list[tuple[str, np.ndarray]]:
     """Names of the scenarios, and the share of its full reproduction that each site has in them."""
-    from linkways.seas._connectivity_tables import column_of
     from linkways.seas._metrics_network import marked
+    from linkways.seas._spillover_flows import selected_by
 
     n, table = found.sites.n, found.sites.table
     out = [("all protected", np.ones(n)), ("no reserves", np.full(n, fished))]
@@ -427,14 +459,9 @@ def _scenarios(found: "Dispersal", fished: float) -> list[tuple[str, np.ndarray]
     if table is not None and "lost" in table.columns:
         left = np.where(marked(ID, table, "lost", found.sites.names), 0.0, 1.0)
         out.append(("all protected, without lost sites", left))
-    if table is not None and "selected" in table.columns:
-        share = column_of(ID, found.sites, "selected")
-        over = np.flatnonzero(share > 1)
-        if len(over):
-            raise LinkwaysError(
-                f"{ID}: selected of site {found.sites.names[over[0]]} is {share[over[0]]:g}; make it 1, 0 or a share "
-                "between"
-            )
+    told, name = (plan, "plan") if plan is not None else (table, "sites")
+    if told is not None and (plan is not None or "selected" in told.columns):
+        share = selected_by(ID, told, found.sites, name)
         out += [("reserves alone", share), ("reserves and fished sites", share + (1 - share) * fished)]
         if not left.all():
             out.append(("reserves and fished sites, without lost sites", out[-1][1] * left))
@@ -475,7 +502,7 @@ def _minimum(found: "Dispersal", whole: "csr_array", told: bool, exact_up_to: in
 
     chosen = np.flatnonzero(kept)
     rows = [row("greedy", chosen)]
-    if len(alive.on_cycles(whole)) <= exact_up_to:
+    if alive.smaller_sets(whole, len(chosen)) < 2**exact_up_to:
         better = alive.fewest_sites(whole, len(chosen))
         chosen = chosen if better is None else np.sort(better)
         rows.append(row("all", chosen))
@@ -496,7 +523,7 @@ def _over_time(
     dated = found
     if by_date is not None:
         if "flow" in by_date.columns and production is None:
-            kind = "flow"
+            kind, excess = "flow", "refuse"
         dated = read_dispersal(
             ID, by_date, found.sites, kind=kind, production=production, excess=excess, name="by_date"
         )
@@ -524,9 +551,12 @@ def _table(found: "Dispersal", columns: dict[str, np.ndarray]) -> "pd.DataFrame"
 
 
 def _mapped(found: "Dispersal", table: "pd.DataFrame") -> "gpd.GeoDataFrame | None":
-    given = found.sites.table
-    if type(given).__name__ != "GeoDataFrame":
-        return None
     import geopandas as gpd
+
+    from linkways.seas._connectivity_maps import is_layer
+
+    given = found.sites.table
+    if not is_layer(given):
+        return None
 
     return gpd.GeoDataFrame(table, geometry=list(given.geometry), crs=given.crs)  # type: ignore[union-attr]

@@ -95,8 +95,8 @@ def spillover(
     plan: Annotated[
         "pd.DataFrame | None",
         Table(
-            "which sites are no-take, as planning.select tells: unit, selected (1, 0 or a share); left out: the column "
-            "selected of sites",
+            "which sites are no-take, as planning.select tells: unit, selected (1, 0 or a share), other units too; "
+            "left out: the column selected of sites",
             columns=("selected",),
         ),
     ] = None,
@@ -145,7 +145,10 @@ def spillover(
     that stay open is sum_ij (u - 1) s_i F_ij (1 - s_j). Settlers on closed grounds are lost to the fishery, which the
     balance against the comparison counts. Larvae do not hinder each other: twice the larvae leave twice the settlers.
 
-    Raises LinkwaysError for what seas.connectivity refuses, and plans that do not name exactly the sites.
+    Larvae are in the unit of production. NaN are shares and percentages of nothing, as the gain where nobody settled.
+
+    Raises LinkwaysError for what seas.connectivity refuses, plans that do not name every site, shares selected that are
+    not between 0 and 1, and sites without a zone where zones are told.
 
     Examples
     --------
@@ -163,11 +166,14 @@ def spillover(
 
     from linkways.seas import _spillover_flows as flows
     from linkways.seas._connectivity_dispersal import read_dispersal
+    from linkways.seas._connectivity_maps import is_layer, refuse_unplaced
     from linkways.seas._connectivity_tables import read_sites
 
     found = read_dispersal(ID, matrix, read_sites(ID, sites), kind=kind, production=production, excess=excess)
     given = found.sites
     assert given.table is not None
+    if is_layer(given.table):
+        refuse_unplaced(ID, given.table)
     chosen = flows.selected_by(ID, given.table if plan is None else plan, given, "sites" if plan is None else "plan")
     number, names = flows.zones_of(ID, given, zone)
     made = flows.Managed(found.flow, chosen, uplift)
@@ -180,7 +186,7 @@ def spillover(
     table = pd.DataFrame({"site": given.names, "zone": names[number], **flows.site_columns(made, rival)})
     before = float(np.asarray(found.flow.sum(axis=0)).ravel() @ (1.0 - chosen))
     site_map = links = None
-    if type(given.table).__name__ == "GeoDataFrame":
+    if is_layer(given.table):
         import geopandas as gpd
 
         site_map = gpd.GeoDataFrame(table, geometry=list(given.table.geometry), crs=given.table.crs)
