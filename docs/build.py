@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from importlib import import_module
 from pathlib import Path
 
 from linkways.method import Method, methods
@@ -42,14 +43,27 @@ def reference_page(declared: Method) -> str:
     return "\n".join(lines) + "\n"
 
 
+def reference_index() -> str:
+    """All methods as Markdown, a table for each room."""
+    rooms: dict[str, list[Method]] = {}
+    for declared in methods().values():
+        rooms.setdefault(declared.room, []).append(declared)
+    lines = ["# All methods", "", f"{len(methods())} methods in {len(rooms)} rooms."]
+    for room, found in sorted(rooms.items()):
+        about = (import_module(f"linkways.{room}").__doc__ or "").strip().split("\n")[0]
+        lines += ["", f"## {room}", "", about, "", "| method | what you get |", "| --- | --- |"]
+        for declared in sorted(found, key=lambda one: one.id):
+            summary = declared.summary.replace("|", "\\|")
+            lines.append(f"| [`{declared.id}`]({declared.id}.md) | {summary} |")
+    return "\n".join(lines) + "\n"
+
+
 def write_reference(folder: Path) -> None:
     """Write a page for each method, and the list of all."""
     folder.mkdir(parents=True, exist_ok=True)
-    index = ["# All methods", ""]
     for declared in methods().values():
         (folder / f"{declared.id}.md").write_text(reference_page(declared), encoding="utf-8")
-        index.append(f"- [`{declared.id}`]({declared.id}.md): {declared.summary}")
-    (folder / "index.md").write_text("\n".join(index) + "\n", encoding="utf-8")
+    (folder / "index.md").write_text(reference_index(), encoding="utf-8")
 
 
 def main() -> int:
@@ -58,7 +72,9 @@ def main() -> int:
         pages = Path(folder) / "docs"
         shutil.copytree(ROOT / "docs", pages, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
         for name in ("CHANGELOG.md", "CONTRIBUTING.md"):
-            shutil.copy(ROOT / name, pages / name.lower())
+            # links from the root of the repository are links from the root of the pages here
+            text = (ROOT / name).read_text(encoding="utf-8").replace("](docs/", "](")
+            (pages / name.lower()).write_text(text, encoding="utf-8")
         write_reference(pages / "reference")
         config = Path(folder) / "mkdocs.yml"
         config.write_text(
@@ -69,7 +85,7 @@ def main() -> int:
             f"site_dir: {ROOT / 'site'}\n",
             encoding="utf-8",
         )
-        return subprocess.call([sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "-f", str(config)])
+        return subprocess.call([sys.executable, "-m", "mkdocs", "build", "--strict", "-f", str(config)])
 
 
 if __name__ == "__main__":

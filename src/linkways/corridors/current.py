@@ -168,6 +168,11 @@ def current(
     Resistances are per step: with ``step_lengths`` cells the unit is the raster's, with metres it is that times metres.
     Nodes that current cannot join have resistance NaN.
 
+    Thin barriers: with ``average`` conductance a step into a barrier still conducts half as well as open land, so that
+    a fence, road or river one cell wide hardly slows current. Use ``average`` resistance, or nodata where nothing can
+    cross, and burn lines in on the grid that is used (``overlays`` of `corridors.resistance`): a fence thinner than a
+    cell is lost or thinned out when a raster is resampled.
+
     Raises LinkwaysError for focal nodes on nodata, numbered twice or sharing cells, more than 5000 of them, values that
     are no resistance, a source in a part of the landscape without ground, and maps that no memory holds.
 
