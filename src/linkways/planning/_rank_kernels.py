@@ -31,18 +31,26 @@ def _sums(values, weight, held, first, last):
     return total, squares
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"nnan", "nsz", "contract"})
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"nnan", "nsz", "contract", "reassoc"})
 def _largest(values, weight, held, term, first, last):
-    """The largest of the same terms; ``term`` is room for them, so that the divisions run side by side."""
+    """The largest of the same terms; ``term`` is room for them, so that divisions and comparisons run side by side."""
     for j in range(first, last):
         v = np.float64(values[j])
-        held[j] += v
-        term[j] = weight[j] * v / held[j]
-    most = 0.0
-    for j in range(first, last):
-        if term[j] > most:
-            most = term[j]
-    return most
+        h = held[j] + v
+        held[j] = h
+        term[j] = weight[j] * v / h
+    a = b = c = d = 0.0
+    j = first
+    while j + 4 <= last:
+        a = max(a, term[j])
+        b = max(b, term[j + 1])
+        c = max(c, term[j + 2])
+        d = max(d, term[j + 3])
+        j += 4
+    while j < last:
+        a = max(a, term[j])
+        j += 1
+    return max(max(a, b), max(c, d))
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
