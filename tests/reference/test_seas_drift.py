@@ -71,6 +71,18 @@ def test_the_scheme_is_of_fourth_order():
     np.testing.assert_allclose(orders, 4.0, atol=0.15)
 
 
+def test_on_a_c_grid_too_the_scheme_is_of_fourth_order():
+    """A straining flow, u = a x and v = -a y, is exact on faces: after t a larva is at (x exp(a t), y exp(-a t))."""
+    rate, size, cells = 2.0**-15, 1000.0, 200  # speeds that float32 holds exactly
+    at = size * (np.arange(cells) + 0.5 - cells / 2)
+    faces = size * (np.arange(cells + 1) - cells / 2)
+    strain = field(np.tile(rate * faces, (cells, 1)), np.tile(-rate * faces[:, None], (1, cells)), at, at)
+    start = np.array([[5e3, 60e3]])
+    exact = start * np.exp(np.array([1.0, -1.0]) * rate * 86400)
+    errors = [np.hypot(*(ends(strain, start, days=1, step_min=h) - exact).T)[0] for h in (60.0, 30.0, 15.0)]
+    np.testing.assert_allclose(np.log2(np.array(errors[:-1]) / np.array(errors[1:])), 4.0, atol=0.15)
+
+
 @pytest.mark.parametrize("tolerance_m", [10.0, 0.01])
 def test_the_adaptive_scheme_keeps_its_tolerance_however_long_its_steps_may_be(tolerance_m):
     turn, half = rotation()

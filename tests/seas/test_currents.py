@@ -129,6 +129,32 @@ def test_a_field_that_cannot_be_read_is_refused_in_one_sentence(change, words):
     assert "\n" not in str(told.value)
 
 
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"bounds": [0, 0, 9, 9]}, "bounds is for a flow"),
+        ({"depths_m": [1.0]}, "depths_m is for a flow"),
+        ({"flow_parameters": {"u_m_s": 1}}, "flow_parameters is for a flow"),
+        ({"velocity_unit": "cm/s"}, "has the unit m s-1"),
+        ({"crs": "EPSG:32631"}, "field currents is in WGS 84"),
+        ({"grid": "A"}, "on the faces"),
+    ],
+)
+def test_what_contradicts_the_field_or_would_not_be_used_is_refused(given, words):
+    import rioxarray  # noqa: F401
+
+    field = model().rio.write_crs("EPSG:4326")
+    if "grid" in given:
+        field = seas.currents(field, grid="C", land_from="none")
+    with pytest.raises(LinkwaysError, match=words):
+        seas.currents(field, **given)
+
+
+def test_a_unit_is_given_where_the_field_names_none():
+    bare = model(units="")
+    np.testing.assert_allclose(seas.currents(bare, velocity_unit="cm/s").u.values, 0.01 * bare.uo.values)
+
+
 def test_metres_without_a_crs_are_refused():
     raw = model().rename(latitude="y", longitude="x").assign_coords(x=np.arange(6.0), y=np.arange(5.0))
     with pytest.raises(LinkwaysError, match="no CRS"):
@@ -243,6 +269,8 @@ def test_a_flow_too_large_to_hold_is_computed_as_it_is_read():
         ({"flow": "double_gyre", "bounds": [0, 0, 9, 9], "cell_size": 1, "depths_m": [1]}, "no depth"),
         ({"flow": "double_gyre", "bounds": [0, 0, 9, 9], "cell_size": 1, "start": "yesterdayish"}, "no date"),
         ({"flow": "uniform", "bounds": [0, 0, 9, 9], "cell_size": 1, "crs": "EPSG:none"}, "no CRS"),
+        ({"flow": "uniform", "bounds": [0, 0, 9, 9], "cell_size": 1, "velocity_unit": "cm/s"}, "velocity_unit is for"),
+        ({"flow": "uniform", "bounds": [0, 0, 9, 9], "cell_size": 1, "land_from": "zero"}, "land_from is for a field"),
     ],
 )
 def test_a_flow_that_cannot_be_made_is_refused_in_one_sentence(given, words):

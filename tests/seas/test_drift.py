@@ -186,6 +186,37 @@ def test_a_larva_moves_with_the_water_of_its_depth():
         assert travelled(found) == pytest.approx(speed * 86400, abs=0.01)
 
 
+@pytest.mark.parametrize(("depth", "share"), [(0, 1.0), (5, 0.5), (10, 0.0), (20, 0.0)])
+def test_wind_moves_larvae_at_the_topmost_level_and_less_below(depth, share):
+    field = layered([0.0, 0.0, 0.0], [0.0, 10.0, 20.0])
+    field["wind_u"] = (("y", "x"), np.full((20, 60), 10.0), {"units": "m s-1"})
+    field["wind_v"] = 0 * field["wind_u"].assign_attrs(units="m s-1")
+    field["wind_v"].attrs["units"] = "m s-1"
+    found = drift(field, at(5e3, 10e3), number=1, days=1, depth_m=depth, windage=0.01, keep_tracks=1)
+    assert travelled(found) == pytest.approx(share * 8640, abs=0.01)
+    below = {"vertical": "diel", "day_depth_m": 20, "night_depth_m": 10, "windage": 0.01}
+    assert travelled(drift(field, at(5e3, 10e3), number=1, days=1, keep_tracks=1, **below)) == pytest.approx(0)
+
+
+def test_a_temperature_of_one_layer_holds_at_all_depths():
+    field = layered([0.01, 0.01, 0.01], [0.0, 10.0, 20.0], days=8)
+    field["temperature"] = (("y", "x"), np.full((20, 60), 25.0), {"units": "degree_Celsius"})
+    found = drift(field, at(5e3, 10e3), number=1, days=7, larval_duration_d=10, development="q10",
+                  reference_temperature_c=15, vertical="diel", day_depth_m=20, keep_tracks=1)  # fmt: skip
+    assert found.tracks["days"].iloc[0] == pytest.approx(5, abs=0.01)
+
+
+@pytest.mark.parametrize(("depth", "coefficient"), [(0, 80.0), (10, 40.0), (20, 0.0)])
+def test_larvae_are_mixed_by_the_diffusivity_of_their_depth(depth, coefficient):
+    field = layered([0.0, 0.0], [0.0, 20.0])
+    k = np.broadcast_to(np.array([80.0, 0.0])[None, :, None, None], field.u.shape)
+    field["diffusivity"] = (field.u.dims, k)
+    aging = {"vertical": "ontogenetic", "depth_ages_d": [0, 1, 9], "depths_m": [depth, depth, 0]}
+    for way in ({"depth_m": depth}, aging):
+        found = drift(field, at(30e3, 10e3), number=3000, days=0.1, keep_tracks=3000, **way)
+        assert last_places(found).var(axis=0) == pytest.approx(2 * coefficient * 8640, rel=0.12, abs=1e-6)
+
+
 def test_larvae_that_migrate_by_day_and_night_spend_half_the_day_in_each_current():
     """At longitude 3 E, local solar noon is at 11:48 UTC; any whole day holds twelve hours of each."""
     found = drift(layered([0.3, 0.0], [0.0, 20.0]), at(5e3, 10e3), number=1, days=2, vertical="diel", day_depth_m=20,
@@ -227,6 +258,45 @@ def test_releases_are_turned_to_the_longitudes_of_the_field(longitude):
     reef = box(longitude - 1, -1, longitude + 1, 1, crs="EPSG:4326")
     found = drift(field.rio.write_crs("EPSG:4326"), at(longitude, 0, crs="EPSG:4326"), reef)
     assert found.settled_percent == 100
+
+
+def world(first):
+    """Water at rest all around the world, from a first longitude on."""
+    x, y = np.arange(first, first + 360, 2.0), np.arange(-10.0, 11.0, 2)
+    still = (("y", "x"), np.zeros((len(y), len(x))), {"units": "m s-1"})
+    field = xr.Dataset({"u": still, "v": still}, {"x": x, "y": y})
+    field["mask"] = (("y", "x"), np.ones((len(y), len(x)), np.uint8))
+    return field.rio.write_crs("EPSG:4326")
+
+
+@pytest.mark.parametrize(("first", "longitude"), [(-179.0, 180.5), (1.0, -170.0), (-179.0, 200.0), (1.0, 0.0)])
+def test_habitat_is_found_on_both_sides_of_the_seam_of_a_field_around_the_world(first, longitude):
+    crs = "EPSG:4326"
+    sites = both(*(at(longitude + d, 0, f"s{d}", crs) for d in (-3.5, -1.5, 1.5, 3.5)))
+    reef = box(longitude - 2, -2, longitude + 2, 2, site="reef", crs=crs)
+    reached = drift(world(first), sites, reef, number=1).fates.set_index("source")["settled"]
+    assert reached.to_dict() == {"s-3.5": 0, "s-1.5": 1, "s1.5": 1, "s3.5": 0}
+    # 1.5 degrees from the edge are 167 km
+    assert drift(world(first), sites, reef, number=1, sensing_radius_m=230e3).settled_percent == 100
+
+
+@pytest.mark.parametrize("seam", [20.0, 0.5])
+def test_the_sensing_radius_of_a_habitat_raster_is_in_metres_at_every_latitude(seam):
+    """At 60 degrees north a degree of longitude is half as long; the reef also lies across the field's seam."""
+    from linkways import spatial
+
+    x, y = np.arange(0.5, 360, 1.0), np.arange(0.5, 70, 1.0)
+    still = (("y", "x"), np.zeros((len(y), len(x))), {"units": "m s-1"})
+    field = xr.Dataset({"u": still, "v": still}, {"x": x, "y": y}).rio.write_crs("EPSG:4326")
+    field["mask"] = (("y", "x"), np.ones((len(y), len(x)), np.uint8))
+    values = np.zeros((70, 360))
+    row, column = 69 - 60, int(seam)  # the cell from 60 to 61 degrees north
+    values[row, column] = 1
+    raster = spatial.new_raster(values, crs="EPSG:4326", cell_size=1, origin=(0, 70))
+    # 55.4 km a degree there: 4 and 6 degrees west of the reef's edge
+    sites = both(*(at((np.floor(seam) - d) % 360, 60.5, f"{d}", "EPSG:4326") for d in (4, 6)))
+    found = drift(field, sites, habitat_raster=raster, number=1, sensing_radius_m=5 * 55e3, habitat_parts=2)
+    assert found.fates.set_index("source")["settled"].to_dict() == {"4": 1, "6": 0}
 
 
 # --- coast and edge ------------------------------------------------------------------------------------------------
@@ -286,8 +356,8 @@ def test_larvae_that_do_not_settle_in_their_larval_time_die_at_its_end():
 )
 def test_in_warm_water_larval_time_is_shorter_by_the_rule(development, degrees, pace):
     warm = sea(0.001, temperature=(("y", "x"), np.full((20, 60), degrees), "degree_Celsius"))
-    found = drift(warm, at(5e3, 10e3), number=1, days=20, larval_duration_d=10, development=development, q10=2.5,
-                  reference_temperature_c=15, keep_tracks=1)  # fmt: skip
+    rule = {"development": development, "reference_temperature_c": 15} | ({"q10": 2.5} if development == "q10" else {})
+    found = drift(warm, at(5e3, 10e3), number=1, days=20, larval_duration_d=10, keep_tracks=1, **rule)
     assert found.tracks["days"].iloc[0] == pytest.approx(10 / pace, abs=0.01)
 
 
@@ -355,6 +425,38 @@ def test_results_do_not_depend_on_threads(monkeypatch):
     assert_same(one, drift(field, reefs, reefs, **options))
 
 
+def test_results_do_not_depend_on_the_order_of_work(monkeypatch):
+    from linkways.seas import _drift_run
+
+    field, reefs, options = busy()
+    one = drift(field, reefs, reefs, **options)
+    rng = np.random.default_rng(0)
+
+    def shuffled(particles, _):
+        order = rng.permutation(len(particles.x))
+        return type(particles)(*[values[order] for values in particles])
+
+    monkeypatch.setattr(_drift_run, "_sorted", shuffled)
+    monkeypatch.setattr(_drift_run, "_SORT_EVERY", 1)
+    assert_same(one, drift(field, reefs, reefs, **options))
+
+
+@pytest.mark.parametrize("grid", ["A", "C"])
+def test_a_larva_among_others_of_other_hours_goes_where_it_goes_alone(grid):
+    """Also those that are released, and end, inside an interval of the field's times."""
+    field = seas.currents(flow="double_gyre", bounds=[0, 0, 60e3, 20e3], cell_size=1e3, crs=PLANE, days=3, grid=grid)
+    rng = np.random.default_rng(5)
+    names = [f"s{n:02d}" for n in range(40)]
+    sites = both(*(at(*rng.uniform((20e3, 6e3), (40e3, 14e3)), name) for name in names))
+    dates = [str(pd.Timestamp(DAY) + pd.Timedelta(minutes=int(m))) for m in rng.choice([0, 7, 60, 100], 40)]
+    plan = pd.DataFrame({"site": names, "date": dates, "number": 1})
+    options = {"release_dates": [], "days": 1.01}
+    together = drift(field, sites, schedule=plan, keep_tracks=40, **options).tracks.set_index("source")
+    for n in (0, 13, 39):
+        alone = drift(field, sites, schedule=plan.iloc[[n]], keep_tracks=1, **options).tracks.geometry.iloc[0]
+        assert alone.coords[-1] == together.geometry[names[n]].coords[-1]
+
+
 def test_results_do_not_depend_on_chunks_on_a_cluster(monkeypatch):
     distributed = pytest.importorskip("distributed")
     from linkways import workers
@@ -387,6 +489,38 @@ def test_a_field_in_a_file_gives_what_it_gives_in_memory(tmp_path):
         assert_same(drift(field, reefs, reefs, **options), drift(stored, reefs, reefs, **options))
 
 
+@pytest.mark.parametrize("chunk", [1, 5])
+def test_a_field_larger_than_what_is_held_streams(tmp_path, chunk):
+    """64 MB in a Zarr folder; held at once: two states, and what is stored in one piece with them."""
+    pytest.importorskip("zarr")
+    import tracemalloc
+
+    from linkways.spatial import read_field
+
+    times, shape = pd.date_range(DAY, periods=50, freq="h"), (400, 400)
+    rng = np.random.default_rng(1)
+    values = rng.normal(0, 0.1, (50, *shape)).astype(np.float32)
+    side = np.arange(400) * 1e3
+    stored = xr.Dataset(
+        {n: (("time", "y", "x"), values, {"units": "cm s-1"}) for n in "uv"}, {"time": times, "x": side, "y": side}
+    )
+    stored["mask"] = (("y", "x"), np.ones(shape, np.uint8))
+    coding = {n: {"chunks": (chunk, *shape)} for n in "uv"}
+    stored.rio.write_crs(PLANE).to_zarr(tmp_path / "f.zarr", zarr_format=2, consolidated=False, encoding=coding)
+    size = 2 * values.nbytes
+    site, options = at(200e3, 200e3), {"number": 10, "days": 2}
+    expected = drift(seas.currents(stored.rio.write_crs(PLANE)), site, keep_tracks=3, **options)
+    del values, stored
+    with read_field(tmp_path / "f.zarr") as raw:
+        field = seas.currents(raw)
+        tracemalloc.start()
+        found = drift(field, site, keep_tracks=3, **options)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert peak < 0.6 * size
+    np.testing.assert_array_equal(last_places(found), last_places(expected))
+
+
 # --- refusals ------------------------------------------------------------------------------------------------------
 
 
@@ -405,6 +539,13 @@ def test_a_field_in_a_file_gives_what_it_gives_in_memory(tmp_path):
         ({"windage": 0.02}, "wind_u"),
         ({"development": "q10", "reference_temperature_c": 20.0}, "temperature"),
         ({"number": 0}, "no larva"),
+        ({"sensing_radius_m": 100}, "sensing_radius_m is given but is not used without habitat"),
+        ({"competence_loss_per_d": 0.1}, "not used without habitat"),
+        ({"mortality_shape": 0.5}, "not used where mortality_per_d is 0"),
+        ({"reference_temperature_c": 20.0}, "not used for development constant"),
+        ({"night_depth_m": 5}, "not used for vertical fixed"),
+        ({"depths_m": [1, 2]}, "not used for vertical fixed"),
+        ({"tolerance_m": 5}, "not used for scheme rk4"),
     ],
 )
 def test_rules_that_cannot_be_followed_are_refused_in_one_sentence(options, words):
@@ -437,6 +578,21 @@ def test_sites_on_land_or_outside_are_refused_by_name(sites, words):
 def test_habitat_on_land_or_outside_is_refused_by_name(reef, words):
     with pytest.raises(LinkwaysError, match=words):
         drift(sea(land=[(r, c) for r in range(20) for c in (28, 29, 30, 31, 32)]), at(5e3, 10e3), reef)
+
+
+def test_larvae_that_are_not_followed_until_they_could_settle_are_refused():
+    with pytest.raises(LinkwaysError, match="competent at 3 days but are followed for 2"):
+        drift(sea(), at(5e3, 10e3), box(25e3, 8e3, 28e3, 12e3), days=2, competent_from_d=3)
+
+
+def test_a_day_that_ends_before_it_begins_is_refused():
+    with pytest.raises(LinkwaysError, match="begin before it ends"):
+        drift(layered([0.1, 0.1], [0.0, 20.0]), at(5e3, 10e3), days=1, vertical="diel", day_from_h=18, day_to_h=6)
+
+
+def test_a_negative_diffusivity_is_refused():
+    with pytest.raises(LinkwaysError, match="below 0"):
+        drift(sea(diffusivity=(("y", "x"), np.full((20, 60), -1.0), "m2 s-1")), at(5e3, 10e3))
 
 
 def test_a_field_without_a_land_mask_is_refused():

@@ -253,8 +253,15 @@ def _in_metres_per_second(field: xr.Dataset, reading: Reading, name: str) -> xr.
     for one in VELOCITIES:
         if one not in field:
             continue
-        unit = str(reading.velocity_unit or field[one].attrs.get("units", "")).strip()
-        factor = _SPEED_UNITS.get(re.sub(r"[\s]", "", unit.lower()))
+        unit = str(field[one].attrs.get("units") or reading.velocity_unit or "").strip()
+        factor = _factor(unit)
+        if factor is not None and reading.velocity_unit and _factor(reading.velocity_unit) != factor:
+            raise LinkwaysError(
+                f"velocity_unit is {reading.velocity_unit} but variable {one} of field {name} has the unit {unit}; "
+                "leave velocity_unit out, or set the attribute units of the field"
+            )
+        if factor is None and reading.velocity_unit:
+            unit, factor = reading.velocity_unit, _factor(reading.velocity_unit)
         if factor is None:
             said = f"the unit '{unit}', which is no speed that Linkways knows" if unit else "no unit"
             raise LinkwaysError(
@@ -271,6 +278,11 @@ def _in_metres_per_second(field: xr.Dataset, reading: Reading, name: str) -> xr.
     return out
 
 
+def _factor(unit: str) -> float | None:
+    """Metres per second of this unit; None where it is no known speed."""
+    return _SPEED_UNITS.get(re.sub(r"\s", "", unit.lower()))
+
+
 def _scaled(array: xr.DataArray, factor: float, shift: float = 0.0) -> xr.DataArray:
     """The values times a factor, computed only as they are read where that can be."""
     lazy = array if array.variable._in_memory else _in_chunks(array)
@@ -282,9 +294,9 @@ def _scaled(array: xr.DataArray, factor: float, shift: float = 0.0) -> xr.DataAr
 def _in_chunks(array: xr.DataArray) -> xr.DataArray:
     from importlib.util import find_spec
 
-    if find_spec("dask") is None or "time" not in array.dims:
+    if find_spec("dask") is None or "time" not in array.dims or array.chunks:
         return array
-    return array.chunk({"time": 1})
+    return array.chunk({"time": int(array.encoding.get("preferred_chunks", {}).get("time", 1))})
 
 
 # --- place ---------------------------------------------------------------------------------------------------------
@@ -322,12 +334,19 @@ def _crs(field: xr.Dataset, reading: Reading, name: str) -> Any:
     from pyproj import CRS
     from pyproj.exceptions import CRSError
 
-    given = reading.crs if reading.crs is not None else field.attrs.get("_crs")
+    own = field.attrs.get("_crs")
+    given = reading.crs if reading.crs is not None else own
     if given is not None:
         try:
-            return CRS.from_user_input(given)
+            place = CRS.from_user_input(given)
         except CRSError:
             raise LinkwaysError(f"crs '{given}' is no CRS; give an EPSG code like 'EPSG:4326'") from None
+        if own is not None and not CRS.from_user_input(own).equals(place, ignore_axis_order=True):
+            raise LinkwaysError(
+                f"crs is {given} but field {name} is in {CRS.from_user_input(own).name}; leave crs out, or write the "
+                "right one with field.rio.write_crs"
+            )
+        return place
     x = field["x"]
     if str(x.attrs.get("standard_name")) == "longitude" or str(x.attrs.get("units", "")).lower().startswith("degree"):
         note(f"field {name} names no CRS; its longitudes and latitudes are taken as WGS 84 (EPSG:4326)")

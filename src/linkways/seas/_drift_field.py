@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from linkways.seas._drift_kernels import Flow
 
 STEADY_WINDOW_S = 3600.0
+_AHEAD_BYTES = 128e6
 _NONE = np.zeros((1, 2, 2, 2), np.float32)
 
 
@@ -35,7 +36,7 @@ class Wanted:
 
 
 class Stream:
-    """A standard field, read state by state; never more than two states are held."""
+    """A standard field, read state by state: two states are held, and what was stored in one piece with the later."""
 
     def __init__(self, field: xr.Dataset, wanted: Wanted, origin: np.datetime64) -> None:
         self.field, self.wanted, self.origin = field, wanted, origin
@@ -44,9 +45,12 @@ class Stream:
         self.water = np.ascontiguousarray(field["mask"].values, np.uint8)
         self.rows, self.columns = self.water.shape
         self.levels, self.kept, self.blend = self._levels()
+        self.surface = self._surface()
+        self.ahead: tuple[int, xr.Dataset] | None = None
         self.metric = _metric(field)
         per_x, _ = metres_per_cell(field, np.arange(self.rows + 1) - 0.5)
-        self.face_width = per_x if self.staggered else np.empty(0)
+        self.through = self._through(per_x) if self.staggered else None
+        self.longitudes = self._longitudes(field["x"].values)
         self.rim = None if self.staggered else Rim(self.water.astype(bool), self.wraps)
 
     @property
@@ -61,7 +65,7 @@ class Stream:
         """The field between each two of its times, from the one that holds ``first`` to the one that holds ``last``."""
         times = self.times
         if times is None:
-            state = self._state({})
+            state = self._state(None)
             for n in range(max(int(np.ceil((last - first) / STEADY_WINDOW_S)), 1)):
                 yield self._flow(state, state, first + n * STEADY_WINDOW_S, STEADY_WINDOW_S)
             return
@@ -70,8 +74,8 @@ class Stream:
         for k in range(start, len(times) - 1):
             if times[k] >= last:
                 return
-            earlier = earlier or self._state({"time": k})
-            later = self._state({"time": k + 1})
+            earlier = earlier or self._state(k)
+            later = self._state(k + 1)
             yield self._flow(earlier, later, float(times[k]), float(times[k + 1] - times[k]))
             earlier = later
 
@@ -96,25 +100,55 @@ class Stream:
             return np.array([shallow]), kept, float(np.clip((shallow - depth[first]) / span, 0, 1)) if span > 0 else 0.0
         return depth[kept].astype(float), kept, 0.0
 
-    def _state(self, at: dict[str, int]) -> dict[str, NDArray[np.float32]]:
+    def _surface(self) -> NDArray[np.float32]:
+        """How much of what is known of the surface alone is felt at each level that is read: all at the topmost level
+        of the field, less towards the next, nothing below."""
+        out = np.zeros((len(self.levels), 1, 1), np.float32)
+        if self.kept is None or self.kept.start == 0:
+            out[0] = 1.0 - self.blend
+        return out
+
+    def _read(self, k: int | None) -> xr.Dataset:
+        """The values wanted of one time; those of a stored chunk are read together, so that it is unpacked once."""
+        names = self._names()
+        part = self.field[names]
+        if self.kept is not None and "depth" in part.dims:
+            part = part.isel(depth=self.kept)
+        if k is None:
+            return part.load()
+        if self.ahead is None or not self.ahead[0] <= k < self.ahead[0] + self.ahead[1].sizes["time"]:
+            count = _times_at_once(part)
+            first = k - k % count
+            self.ahead = None  # two pieces are never held
+            self.ahead = first, part.isel(time=slice(first, first + count)).load()
+        return self.ahead[1].isel(time=k - self.ahead[0])
+
+    def _names(self) -> list[str]:
         names = ["u", "v"]
         names += ["w"] if self.wanted.rises else []
         names += ["temperature"] if self.wanted.temperature else []
         names += ["diffusivity"] if self.wanted.diffusivity else []
         names += ["stokes_u", "stokes_v"] if self.wanted.stokes else []
         names += ["wind_u", "wind_v"] if self.wanted.windage > 0 else []
-        part = self.field[names].isel(at)
-        if self.kept is not None and "depth" in part.dims:
-            part = part.isel(depth=self.kept)
-        part = part.load()
-        out = {name: self._layers(part[name].values) for name in names}
+        return names
+
+    def _state(self, k: int | None) -> dict[str, NDArray[np.float32]]:
+        part = self._read(k)
+        out = {str(name): self._layers(part[name].values) for name in part.data_vars}
+        for part_of in ("stokes_u", "stokes_v", "wind_u", "wind_v"):
+            if part_of in out and "depth" not in part[part_of].dims:
+                out[part_of] = out[part_of] * self.surface
+        if "diffusivity" in out and (out["diffusivity"] < 0).any():
+            raise LinkwaysError("the diffusivity of the currents is below 0 in places; give 0 or more")
         if not self.staggered:
             out["u"], out["v"] = self._moved(out)
         else:
             self._faces(out)
         for name in ("w", "temperature", "diffusivity"):
             if name in out:
-                out[name] = self._around(Rim.of(self).filled(out[name]))
+                filled = self._around(Rim.of(self).filled(out[name]))
+                # what is known in one layer holds at all depths
+                out[name] = np.broadcast_to(filled, (len(self.levels), *filled.shape[1:]))
         return out
 
     def _layers(self, values: NDArray[Any]) -> NDArray[np.float32]:
@@ -138,26 +172,29 @@ class Stream:
             for name, share in ((f"stokes_{part}", 1.0), (f"wind_{part}", self.wanted.windage)):
                 if name in state:
                     extra = np.nan_to_num(state.pop(name)) * np.float32(share)
-                    values[: len(extra)] += extra
+                    values += extra
             out.append(self._around(self.rim.filled(np.where(self.water, values, np.nan))))
         return out[0], out[1]
 
     def _faces(self, state: dict[str, Any]) -> None:
         """The same on a C grid, where faces towards land are closed; v becomes flow, v times width."""
-        water = self.water.astype(bool)
-        across = np.pad(water, ((0, 0), (1, 1)), mode="wrap" if self.wraps else "edge")
-        along = np.pad(water, ((1, 1), (0, 0)), mode="edge")
-        open_u, open_v = across[:, :-1] & across[:, 1:], along[:-1] & along[1:]
-        for part, is_open, axis in (("u", open_u, 2), ("v", open_v, 1)):
+        assert self.through is not None
+        for part, through, axis in (("u", self.through[0], 2), ("v", self.through[1], 1)):
             values = np.nan_to_num(state[part], copy=True)
             for name, share in ((f"stokes_{part}", 1.0), (f"wind_{part}", self.wanted.windage)):
                 if name in state:
                     extra = np.nan_to_num(state.pop(name)) * np.float32(share)
                     if extra.shape[1:] != values.shape[1:]:
                         extra = _on_faces(extra, axis)
-                    values[: len(extra)] += extra
-            state[part] = values * is_open
-        state["v"] = (state["v"] * self.face_width[:, None]).astype(np.float32)
+                    values += extra
+            state[part] = (values * through).astype(np.float32)
+
+    def _through(self, width: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Of each face of a C grid: 1 where u passes it, the width in metres where v does, 0 beside land."""
+        water = self.water.astype(bool)
+        across = np.pad(water, ((0, 0), (1, 1)), mode="wrap" if self.wraps else "edge")
+        along = np.pad(water, ((1, 1), (0, 0)), mode="edge")
+        return (across[:, :-1] & across[:, 1:]).astype(float), (along[:-1] & along[1:]) * width[:, None]
 
     def _around(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """The first column once more at the end where the field goes around the world."""
@@ -166,26 +203,18 @@ class Stream:
     # --- two states ------------------------------------------------------------------------------------------------
 
     def _flow(self, one: dict[str, Any], two: dict[str, Any], start: float, interval: float) -> Flow:
-        from linkways.seas._drift_kernels import Flow
+        from linkways.seas._drift_kernels import Flow, packed
 
         both = (one, two)
-        if self.staggered:
-            parts = [s[name] for s in both for name in ("u", "v")]
-            packed = np.empty((len(parts[0]), self.rows, self.columns, 8), np.float32)
-            for n, values in enumerate(parts):
-                low, high = (values[..., :-1], values[..., 1:]) if n % 2 == 0 else (values[:, :-1], values[:, 1:])
-                packed[..., 2 * n], packed[..., 2 * n + 1] = low, high
-        else:
-            packed = np.stack([s[name] for s in both for name in ("u", "v")], axis=-1)
-        x = self.field["x"].values
-        longitudes = self._longitudes(x)
+        parts = [np.ascontiguousarray(s[name]) for s in both for name in ("u", "v")]
         return Flow(
-            velocity=packed.ravel(),
+            velocity=packed(*parts, self.staggered),
             vertical=-self._pair(both, "w"),
             temperature=self._pair(both, "temperature"),
-            diffusivity=self._pair(both, "diffusivity")[0],
+            diffusivity=self._pair(both, "diffusivity"),
             levels=self.levels,
             metric=self.metric,
+            even=bool((self.metric == self.metric[0]).all() and not self.metric[0, [1, 2, 4, 5]].any()),
             water=self.water,
             habitat=np.full((1, 1), -1, np.int32),
             columns=self.columns,
@@ -193,8 +222,8 @@ class Stream:
             staggered=self.staggered,
             start=start,
             interval=interval,
-            first_longitude=longitudes[0],
-            longitude_step=longitudes[1],
+            first_longitude=self.longitudes[0],
+            longitude_step=self.longitudes[1],
         )
 
     def _pair(self, both: tuple[dict[str, Any], dict[str, Any]], name: str) -> NDArray[np.float32]:
@@ -210,6 +239,17 @@ class Stream:
         y = self.field["y"].values
         middle = Transformer.from_crs(crs, crs.geodetic_crs, always_xy=True).transform(x.mean(), y.mean())
         return (float(middle[0]) if np.isfinite(middle[0]) else 0.0), 0.0
+
+
+def _times_at_once(part: xr.Dataset) -> int:
+    """Times that one stored chunk holds, no more than memory bears; one where values are computed as they are read."""
+    longest = 1
+    for array in part.data_vars.values():
+        if "time" in array.dims and not array.variable._in_memory:
+            stored = array.encoding.get("preferred_chunks", {}).get("time", 1)
+            longest = max(longest, array.chunksizes["time"][0] if array.chunks else int(stored))
+    state = sum(array.nbytes // array.sizes.get("time", 1) for array in part.data_vars.values())
+    return max(min(longest, int(_AHEAD_BYTES // max(state, 1))), 1)
 
 
 def _on_faces(centred: NDArray[np.float32], axis: int) -> NDArray[np.float32]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from linkways.errors import LinkwaysError
-from linkways.seas._currents_places import metres_per_cell, on_field, step_of
+from linkways.seas._currents_places import goes_around, metres_per_cell, on_field, step_of
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -43,20 +43,32 @@ def polygon_sinks(
         )
         middle = int(np.clip((shape.bounds[1] + shape.bounds[3]) / 2 / parts, 0, len(width) - 1))
         metres = np.array([width[middle], abs(height[middle])]) / parts
-        block, distance = _distances(shape, metres, radius_m, owner.shape)
-        if block is None:
+        shapes = _around_the_world(shape, radius_m / metres[0], columns) if goes_around(field) else [shape]
+        found = [(one, *_distances(one, metres, radius_m, owner.shape)) for one in shapes]
+        found = [(one, block, distance) for one, block, distance in found if block is not None]
+        if not found:
             raise LinkwaysError(f"habitat {name} lies outside the field of currents; leave it out or extend the field")
-        closer = wet[block] & (distance <= radius_m) & (distance < nearest[block])
-        if not closer.any():
-            closer = _at_least_one(shape, block, distance, wet[block], metres)
-            if closer is None:
+        closer = [wet[block] & (distance <= radius_m) & (distance < nearest[block]) for _, block, distance in found]
+        if not any(one.any() for one in closer):
+            closer = [_at_least_one(one, block, distance, wet[block], metres) for one, block, distance in found]
+            if not any(one.any() for one in closer):
                 raise LinkwaysError(
                     f"habitat {name} lies on land: no water of the currents is in or beside it; move it, or use "
                     "currents with finer cells"
                 )
-        owner[block][closer] = sink
-        nearest[block][closer] = distance[closer]
+        for (_, block, distance), here in zip(found, closer, strict=True):
+            owner[block][here] = sink
+            nearest[block][here] = distance[here]
     return sinks, owner
+
+
+def _around_the_world(shape: Any, reach: float, columns: int) -> list[Any]:
+    """A shape, in parts of a cell, wherever whole turns bring it within reach of the field."""
+    import shapely
+
+    west, _, east, _ = shape.bounds
+    turns = range(int(np.ceil((-reach - east) / columns)), int(np.floor((columns + reach - west) / columns)) + 1)
+    return [shapely.transform(shape, lambda at, t=turn: at + np.array([t * columns, 0.0])) for turn in turns]
 
 
 def _distances(
@@ -83,7 +95,7 @@ def _distances(
 
 def _at_least_one(
     shape: Any, block: Any, distance: NDArray[np.float64], wet: NDArray[np.bool_], metres: NDArray[np.float64]
-) -> NDArray[np.bool_] | None:
+) -> NDArray[np.bool_]:
     """A polygon smaller than a part of a cell is the wet part that its inner point is in or beside."""
     import shapely
 
@@ -91,10 +103,9 @@ def _at_least_one(
     j, i = np.mgrid[block]
     away = np.hypot((i + 0.5 - inner[0]) * metres[0], (j + 0.5 - inner[1]) * metres[1])
     away[~wet] = np.inf
-    if away.min() > 1.5 * float(metres.max()):
-        return None
     out = np.zeros(distance.shape, bool)
-    out.flat[int(away.argmin())] = True
+    if away.min() <= 1.5 * float(metres.max()):
+        out.flat[int(away.argmin())] = True
     return out
 
 
@@ -130,14 +141,34 @@ def raster_sinks(
 
 
 def _spread(owner: NDArray[np.int32], field: xr.Dataset, parts: int, radius_m: float) -> NDArray[np.int32]:
-    """Every part takes the nearest sink within the radius, on a plane with the cells of the middle row."""
+    """Every part takes the nearest sink within the radius, on planes of rows whose cells are as wide within 1 %."""
     from scipy.ndimage import distance_transform_edt
 
-    width, height = metres_per_cell(field)
-    middle = len(width) // 2
-    sampling = (abs(height[middle]) / parts, width[middle] / parts)
-    distance, (j, i) = distance_transform_edt(owner < 0, sampling=sampling, return_indices=True)
-    return np.asarray(np.where(distance <= radius_m, owner[j, i], -1), np.int32)
+    width, height = (np.repeat(np.abs(side), parts) / parts for side in metres_per_cell(field))
+    reach = int(np.ceil(radius_m / width.min())) + 1 if goes_around(field) else 0
+    reach = min(reach, owner.shape[1])
+    wide = np.pad(owner, ((0, 0), (reach, reach)), mode="wrap")
+    out = wide.copy()
+    for rows in _alike_rows(width):
+        beyond = int(np.ceil(radius_m / height[rows].min())) + 1
+        block = slice(max(rows.start - beyond, 0), rows.stop + beyond)
+        sampling = (height[rows].mean(), width[rows].mean())
+        if not (wide[block] >= 0).any():
+            continue
+        distance, (j, i) = distance_transform_edt(wide[block] < 0, sampling=sampling, return_indices=True)
+        taken = np.where(distance <= radius_m, wide[block][j, i], -1)
+        out[rows] = taken[rows.start - block.start :][: rows.stop - rows.start]
+    return np.ascontiguousarray(out[:, reach : reach + owner.shape[1]], np.int32)
+
+
+def _alike_rows(width: NDArray[np.float64]) -> list[slice]:
+    """Rows side by side whose cells are as wide within one per cent."""
+    out, start = [], 0
+    for row in range(1, len(width) + 1):
+        if row == len(width) or abs(width[row] - width[start]) > 0.01 * width[start]:
+            out.append(slice(start, row))
+            start = row
+    return out
 
 
 def _middles(field: xr.Dataset, parts: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -54,6 +54,7 @@ class Rules:
     scheme: str
     tolerance_m: float
     parts: int
+    radius_m: float
 
     @property
     def followed_d(self) -> float:
@@ -64,9 +65,10 @@ class Rules:
         return float(min(known))
 
 
-def checked_rules(rules: Rules, field: xr.Dataset) -> Rules:
-    """The rules, or one sentence on what they or the field lack."""
+def checked_rules(rules: Rules, field: xr.Dataset, *, settles: bool) -> Rules:
+    """The rules, or one sentence on what they or the field lack, or on what would not be used."""
     _check_life(rules)
+    _check_used(rules, settles)
     _check_temperature(rules, field)
     _check_depths(rules, field)
     if rules.windage > 0 and not {"wind_u", "wind_v"} <= set(field.data_vars):
@@ -84,6 +86,39 @@ def _check_life(rules: Rules) -> None:
         raise LinkwaysError(
             f"larvae become competent at {rules.competent_from_d:g} days but their larval duration ends at {last:g}; "
             "none could ever settle: lower competent_from_d or raise larval_duration_d"
+        )
+
+
+def _check_used(rules: Rules, settles: bool) -> None:
+    """Parameters that differ from their defaults but bear on nothing."""
+    migrates = rules.vertical in ("diel", "ontogenetic")
+    diel, aging = rules.vertical == "diel", rules.vertical == "ontogenetic"
+    habitat = "without habitat or habitat_raster"
+    for name, value, default, used, why in (
+        ("competent_from_d", rules.competent_from_d, 0.0, settles, habitat),
+        ("competence_gain_per_d", rules.competence_gain_per_d, None, settles, habitat),
+        ("competence_loss_per_d", rules.competence_loss_per_d, 0.0, settles, habitat),
+        ("sensing_radius_m", rules.radius_m, 0.0, settles, habitat),
+        ("habitat_parts", rules.parts, 4, settles, habitat),
+        ("mortality_shape", rules.mortality_shape, 1.0, rules.mortality_per_d > 0, "where mortality_per_d is 0"),
+        ("reference_temperature_c", rules.reference_temperature_c, None, rules.development != "constant",
+         "for development constant"),
+        ("q10", rules.q10, 2.0, rules.development == "q10", f"for development {rules.development}"),
+        ("depth_m", rules.depth_m, 0.0, not migrates, f"for vertical {rules.vertical}"),
+        ("day_depth_m", rules.day_depth_m, 10.0, diel, f"for vertical {rules.vertical}"),
+        ("night_depth_m", rules.night_depth_m, 0.0, diel, f"for vertical {rules.vertical}"),
+        ("day_from_h", rules.day_from_h, 6.0, diel, f"for vertical {rules.vertical}"),
+        ("day_to_h", rules.day_to_h, 18.0, diel, f"for vertical {rules.vertical}"),
+        ("depth_ages_d", rules.depth_ages_d, (), aging, f"for vertical {rules.vertical}"),
+        ("depths_m", rules.depths_m, (), aging, f"for vertical {rules.vertical}"),
+        ("tolerance_m", rules.tolerance_m, 1.0, rules.scheme == "rk45", f"for scheme {rules.scheme}"),
+    ):  # fmt: skip
+        if value != default and not used:
+            raise LinkwaysError(f"seas.drift: {name} is given but is not used {why}; leave it out")
+    if settles and rules.development == "constant" and rules.competent_from_d >= rules.followed_d:
+        raise LinkwaysError(
+            f"larvae become competent at {rules.competent_from_d:g} days but are followed for {rules.followed_d:g}; "
+            "none could ever settle: lower competent_from_d or raise days"
         )
 
 
@@ -115,6 +150,10 @@ def _check_depths(rules: Rules, field: xr.Dataset) -> None:
         raise LinkwaysError(f"depth_m is {rules.depth_m:g} but the currents have one layer; leave it out")
     if rules.vertical == "advected" and "w" not in field:
         raise LinkwaysError("vertical advected needs the variable w, which the currents lack; add it or take fixed")
+    if rules.vertical == "diel" and rules.day_from_h >= rules.day_to_h:
+        raise LinkwaysError(
+            f"day_from_h is {rules.day_from_h:g} and day_to_h {rules.day_to_h:g}; the day must begin before it ends"
+        )
     if rules.vertical == "ontogenetic":
         ages = np.asarray(rules.depth_ages_d)
         if not len(ages) or len(ages) != len(rules.depths_m) or (np.diff(ages) <= 0).any():

@@ -92,6 +92,8 @@ def currents(
       eddy_radius_km (40); within coast_km (5) the flow turns along the coast; with ``depths_m`` it falls as
       exp(-depth / depth_scale_m (50)). Directions are those towards which things move, clockwise from north.
 
+    Uniform flow, solid rotation and the Stommel gyre are steady: start, days and interval_h do not bear on them.
+
     Raises LinkwaysError for longitudes of mixed conventions, an uneven or curvilinear grid, a missing CRS, unit or
     land mask, times that do not increase, and unknown parameters of a flow.
 
@@ -109,9 +111,20 @@ def currents(
     if field is not None:
         from linkways.seas._currents_standard import Reading, standard_field
 
+        for name, given in (("flow_parameters", flow_parameters), ("bounds", bounds), ("cell_size", cell_size),
+                            ("depths_m", depths_m)):  # fmt: skip
+            if given:
+                raise LinkwaysError(f"seas.currents: {name} is for a flow, but a field is given; leave it out")
         found = standard_field(field, Reading(crs, velocity_unit, grid == "C", _rule(land_from, land)))
+        if grid == "A" and "x_u" in found.dims:
+            raise LinkwaysError(
+                "seas.currents: grid is A but the field has u and v on the faces of its cells; take auto"
+            )
     else:
         assert flow is not None
+        if velocity_unit or land_from != "nan":
+            name = "velocity_unit" if velocity_unit else "land_from"
+            raise LinkwaysError(f"seas.currents: {name} is for a field, but flow {flow} is asked for; leave it out")
         found = _made(flow, flow_parameters or {}, bounds, cell_size, start, days, interval_h, depths_m, grid, crs,
                       land, seed)  # fmt: skip
     return found if land is None else _without_land(found, land)

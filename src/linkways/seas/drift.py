@@ -164,14 +164,15 @@ def drift(
     The share alive at age a is exp(-(m a)^shape). Larvae of age ``larval_duration_d`` that have not settled die.
     Ages that count towards competence and duration run faster in warm water: by q10^((T - Tref) / 10), or by O'Connor
     et al. 2007, exp(1.34 (ln T - ln Tref) + 0.28 (ln^2(T/15) - ln^2(Tref/15))). Wind, and waves of a field that has
-    them in one layer, move only what is in the topmost level.
+    them in one layer, move what is at the topmost level, less what is deeper, and nothing from the next level on; a
+    temperature, diffusivity or w of one layer holds at all depths.
 
     Every larva has its own stream of random numbers, so that results do not depend on threads, on a cluster or on the
     order of work. Fields larger than memory are read two times at once. No tracks are stored unless asked for.
 
     Raises LinkwaysError for sites outside the field or on land, times that the field does not cover (how many larvae,
-    of which date), a missing land mask, longitudes of mixed conventions, depths that the field lacks, and competence
-    that begins when larval life is over.
+    of which date), a missing land mask, longitudes of mixed conventions, depths that the field lacks, competence
+    that begins when larval life is over, and parameters that what is chosen would not use.
 
     Examples
     --------
@@ -221,11 +222,13 @@ def drift(
             scheme=scheme,
             tolerance_m=tolerance_m,
             parts=habitat_parts,
+            radius_m=sensing_radius_m,
         ),
         field,
+        settles=habitat is not None or habitat_raster is not None,
     )
     return _drift(field, releases, habitat, habitat_raster, schedule, rules, release_dates, number,
-                  sensing_radius_m, keep_tracks, engine, seed)  # fmt: skip
+                  keep_tracks, engine, seed)  # fmt: skip
 
 
 def _drift(
@@ -237,7 +240,6 @@ def _drift(
     rules: Any,
     release_dates: Sequence[str],
     number: int,
-    radius_m: float,
     keep_tracks: int,
     engine: str,
     seed: int,
@@ -256,7 +258,7 @@ def _drift(
     cohorts = read_cohorts(releases, schedule, release_dates, number)
     origin, released = check_times(field, cohorts, rules)
     x, y = positions(releases, cohorts, field, rng)
-    sinks, owner = _sinks(field, habitat, habitat_raster, rules.parts, radius_m)
+    sinks, owner = _sinks(field, habitat, habitat_raster, rules.parts, rules.radius_m)
     life = life_of(rules, field, keys, settles=bool(sinks))
     particles = born(x, y, released, rules, keys)
     tracked = np.unique(np.linspace(0, len(x) - 1, min(keep_tracks, len(x))).astype(np.int64))
