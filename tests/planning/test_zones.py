@@ -54,6 +54,16 @@ def test_zones_deliver_what_counts_in_them():
     assert found.features["held"].tolist() == [5.0]
 
 
+def test_what_else_is_said_of_a_zone_goes_with_its_units():
+    units = pd.DataFrame({"unit": ["a", "b"], "cost": [1.0, 2.0], "frog": [4, 0]})
+    table = ZONES.iloc[:2].assign(resistance=[1.0, 30.0], group=["x", "y"])
+    plan = planning.zones(units, table, wanted(target=4.0, zone="reserve")).plan
+    assert plan.columns.tolist() == ["unit", "zone", "number", "rule", "cost", "colour", "resistance", "group"]
+    assert plan["colour"].tolist()[0] == "#1b7837"
+    assert plan["resistance"].tolist()[0] == 1.0
+    assert plan[["colour", "resistance"]].iloc[1].isna().all()
+
+
 def test_a_target_may_be_that_of_a_zone_or_of_zones_together():
     units = pd.DataFrame({"unit": [1, 2, 3], "cost": [1.0, 2.0, 4.0], "frog": [1, 1, 1]})
     both = pd.concat([wanted(target=1, zone="farm"), wanted(target=2 / 3, zone="farm+reserve", kind="relative")])
@@ -187,6 +197,7 @@ def test_cells_of_rasters_are_zoned():
     )  # fmt: skip
     np.testing.assert_array_equal(found.plan.data, [[1, 2], [0, np.nan]])
     assert found.plan.attrs["classes"]
+    assert found.plan.attrs["class_names"] == {0: "none", 1: "reserve", 2: "farm", 3: "town"}
     assert found.cost == 2.0
     assert found.zoning["area_ha"].tolist() == [1.0, 1.0, 0.0]
 

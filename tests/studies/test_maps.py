@@ -12,6 +12,8 @@ import pytest
 import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matplotlib.collections import Collection
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from pyproj import CRS, Geod, Transformer
@@ -21,7 +23,7 @@ from linkways.spatial import new_raster
 from linkways.studies._map_frame import View, degree_text, degree_ticks, plane_ticks, scale_bar
 from linkways.studies._map_rasters import coarsened
 from linkways.studies._map_words import map_in_words
-from linkways.studies.map_style import PALETTES
+from linkways.studies.map_style import PALETTES, class_colours, own_colours
 from linkways.studies.maps import draw_map
 
 WGS84 = Geod(ellps="WGS84")
@@ -334,6 +336,21 @@ def test_a_column_of_words_becomes_classes_and_a_column_of_numbers_a_bar() -> No
     figure = draw_map(frame, column="area_km2", countries=False)
     assert "Area (km²)" in texts(figure)
     assert [axes.get_label() for axes in figure.axes] == ["map", "colour bar"]
+
+
+def test_classes_take_the_colours_that_the_layer_brings_if_it_brings_one_for_each() -> None:
+    boxes = [shapely.affinity.translate(BOX, 12_000 * k) for k in range(3)]
+    own = features(boxes, zone=["farm", "park", "farm"], colour=["#ff00aa", "#00aa55", "#ff00aa"])
+    torn = own.assign(colour=["#ff00aa", "#00aa55", "#0000ff"])
+    wrong = own.assign(colour=["#ff00aa", "no colour", "#ff00aa"])
+    assert class_colours(["farm", "park"], own_colours(own, "zone")) == ["#ff00aa", "#00aa55"]
+    assert own_colours(torn, "zone") == own_colours(wrong, "zone") == own_colours(own[["zone"]], "zone") == {}
+    faces = {
+        to_hex(face)
+        for collection in draw_map(own, column="zone", countries=False).findobj(Collection)
+        for face in collection.get_facecolor()
+    }
+    assert {"#ff00aa", "#00aa55"} <= faces
 
 
 def test_layers_over_the_map_are_named_in_the_legend_and_brought_to_its_crs() -> None:

@@ -18,7 +18,10 @@ from hypothesis import strategies as st
 from linkways.errors import LinkwaysError, StudyError
 from linkways.method import Layer, Raster, method
 from linkways.plain_yaml import write_yaml
+from linkways.spatial import new_raster
 from linkways.studies import Event, load_study, read_run, run_study
+from linkways.studies._work import told_apart
+from linkways.studies.checks import Target
 from tests.studies.small_methods import small_methods
 from tests.studies.small_study import ALL, CHAIN, LAND, go, leftovers
 
@@ -31,6 +34,21 @@ pytestmark = [pytest.mark.usefixtures("plain_report"), pytest.mark.timeout(120)]
 
 
 # --- results -------------------------------------------------------------------------
+
+
+def test_rasters_of_one_name_in_a_list_take_the_names_of_their_steps() -> None:
+    land = new_raster(np.ones((2, 2)), crs="EPSG:3035", cell_size=100, name="reclassify")
+    values = {"macaw": land, "tapir": land * 2, "recharge": land.rename("recharge")}
+
+    def get(target: Target) -> Any:
+        return values[target.input or str(target.step)]
+
+    steps = [Target("raster", step=name, output="reclassify") for name in ("macaw", "tapir")]
+    other = Target("raster", input="recharge")
+    assert [one.name for one in told_apart([*steps, other], get)] == ["macaw", "tapir", "recharge"]
+    assert [one.name for one in told_apart([steps[0], other], get)] == ["reclassify", "recharge"]
+    twice = [Target("raster", step="macaw", output=output) for output in ("first", "second")]
+    assert [one.name for one in told_apart(twice, get)] == ["macaw.first", "macaw.second"]
 
 
 def test_every_output_is_what_the_methods_compute(write: Write, calls: Counter[str]) -> None:
