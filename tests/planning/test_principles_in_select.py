@@ -148,13 +148,50 @@ def test_what_the_principles_cannot_be_combined_with_is_refused_in_one_sentence(
         select(units.drop(columns="region"), replicates=2, **given_)
     with pytest.raises(LinkwaysError, match="give shapes, or a column area_km2"):
         select(units.drop(columns="area_km2"), min_patch_km2=2.0, **given_)
-    with pytest.raises(LinkwaysError, match="with patches of at least 20 km2"):
+    with pytest.raises(LinkwaysError, match=r"can be met: .*patches of at least 20 km2"):
         select(units, min_patch_km2=20.0, **given_)
     with pytest.raises(LinkwaysError, match="needs planning units as a layer or table with a column group"):
         select(units, most_group_share=0.5, **given_)
     reef = units.assign(together="reef", locked_in=[True] + [False] * 8, locked_out=[False] * 8 + [True])
     with pytest.raises(LinkwaysError, match=r"one locked in and another locked out \(reef\)"):
         select(reef, **given_)
+
+
+@settings(max_examples=20, deadline=None)
+@given(problems(), st.floats(1.5, 6), st.integers(1, 3), st.floats(0.05, 0.6))
+def test_demands_that_clash_are_a_smallest_set_by_all_subsets(problem, size, k, purse):
+    units, wanted, random = problem
+    units = units.assign(area_km2=random.uniform(0.5, 1.5, N), region=np.repeat(["north", "south"], [4, 5]))
+    budget = purse * units.cost.sum()
+    held = EVERY @ units[["frog", "owl"]].to_numpy(float)
+    reached = held >= wanted.target.to_numpy() * units[["frog", "owl"]].sum().to_numpy() - 1e-9
+    parts = [pieces(x) for x in EVERY]
+    area = units.area_km2.to_numpy()
+
+    def touched(members):
+        return np.array([sum(bool(members & part) for part in one) >= k for one in parts])
+
+    keeps = {
+        "the target of frog": reached[:, 0],
+        "the target of owl": reached[:, 1],
+        "the budget": EVERY @ units.cost.to_numpy() <= budget + 1e-9,
+        "patches of at least": np.array([all(area[list(part)].sum() >= size for part in one) for one in parts]),
+        f"{k} pieces in north": touched(set(range(4))),
+        f"{k} pieces in south": touched(set(range(4, 9))),
+    }
+
+    def possible(names):
+        return np.all([keeps[name] for name in names] or [np.ones(len(EVERY), bool)], axis=0).any()
+
+    given_ = {"targets": wanted, "boundary": EDGES, "min_patch_km2": size, "replicates": k, "budget": budget}
+    if possible(keeps):
+        select(units, **given_)
+        return
+    with pytest.raises(LinkwaysError, match="these clash, and without any one of them") as told:
+        select(units, **given_)
+    clash = [name for name in keeps if name in str(told.value)]
+    assert not possible(clash)
+    assert all(possible([name for name in clash if name != one]) for one in clash)
 
 
 def km(x, y, w, h):

@@ -10,7 +10,7 @@ from scipy.sparse.csgraph import connected_components
 from linkways.errors import LinkwaysError
 from linkways.planning._problem import Pairs, Problem, Rows, named
 from linkways.planning._select_program import Program, program_of, solve
-from linkways.planning._select_solve import Plan, Portfolio, best_plan, proven_plan
+from linkways.planning._select_solve import Plan, Portfolio, best_plan, opened, proven_plan
 from linkways.planning._select_ways import Effort, plans_of
 
 __all__ = ["Principles", "plans_by_principles"]
@@ -158,8 +158,38 @@ def _in_patches(problem: Problem, wishes: Principles, time_limit_s: float, gap: 
     in the region, which is so just where k pieces touch it. What is left out in a round only makes the plan better, so
     every round's bound holds.
     """
-    begun, bound = time.perf_counter(), -np.inf
-    program, n = program_of(problem), problem.n
+    begun = time.perf_counter()
+    found = _rounds(program_of(problem), problem, wishes, time_limit_s, gap)
+    left = max(time_limit_s - (time.perf_counter() - begun), 1.0)
+    if found.x is not None:
+        return proven_plan(problem, found.program, found.x, found.bound, left, "HiGHS in rounds")
+    if found.infeasible:
+        best_plan(problem, left, gap)  # names the demands that clash without the principles
+        clash, smallest = _clashing(problem, wishes, left)
+        sure = (
+            "and without any one of them the others can be met" if smallest else "and time was short to leave some out"
+        )
+        raise LinkwaysError(
+            f"{ID}: no selection meets all demands; these clash, {sure}: {named(clash, 12)}; ease one of them"
+        )
+    raise LinkwaysError(
+        f"{ID}: no plan {_told(wishes)} was found within {time_limit_s:g} s; raise time_limit_s or gap_percent, use "
+        "fewer units, or mend the plan without them by hand"
+    )
+
+
+@dataclass(frozen=True)
+class _Rounds:
+    """What the rounds came to: a plan, the proof that there is none, or (neither) the end of time."""
+
+    program: Program
+    x: np.ndarray | None
+    bound: float
+    infeasible: bool
+
+
+def _rounds(program: Program, problem: Problem, wishes: Principles, time_limit_s: float, gap: float) -> _Rounds:
+    begun, bound, n = time.perf_counter(), -np.inf, problem.n
     a, b = problem.adjacent()
     touching = sp.csr_array((np.ones(2 * len(a)), (np.r_[a, b], np.r_[b, a])), shape=(n, n))
     small = np.flatnonzero(wishes.areas < wishes.min_patch_km2 * (1 - 1e-9))
@@ -168,27 +198,60 @@ def _in_patches(problem: Problem, wishes: Principles, time_limit_s: float, gap: 
     while True:
         left = time_limit_s - (time.perf_counter() - begun)
         found = solve(program, max(left, 0.01), gap)
-        if found.x is None and found.infeasible:
-            best_plan(problem, max(left, 1.0), gap)  # names the demands that clash without the principles
-            raise LinkwaysError(f"{ID}: no selection meets the demands {_told(wishes)}; ease one of them")
-        if found.x is not None:
-            bound = max(bound, found.bound)
-            x = found.x[:n]
-            pieces = _pieces(touching, x)
-            missed = [s for s in pieces if wishes.areas[s].sum() < wishes.min_patch_km2 * (1 - 1e-9)]
-            few = [r for r in range(len(wishes.region_names)) if _touched(wishes, pieces, r) < wishes.replicates]
-            if not missed and not few:
-                return proven_plan(problem, program, found.x, bound, max(left, 1.0), "HiGHS in rounds")
-            program = _beyond(program, touching, [r for s in missed for r in _rings(touching, s, wishes)])
-            for r in few:
-                if r not in coloured:
-                    program = _coloured(program, a, b, np.flatnonzero(wishes.region == r), n, wishes.replicates)
-                    coloured.add(r)
-        if time.perf_counter() - begun > time_limit_s or found.x is None:
-            raise LinkwaysError(
-                f"{ID}: no plan {_told(wishes)} was found within {time_limit_s:g} s; raise time_limit_s or "
-                "gap_percent, use fewer units, or mend the plan without them by hand"
-            )
+        if found.x is None:
+            return _Rounds(program, None, bound, found.infeasible)
+        bound = max(bound, found.bound)
+        pieces = _pieces(touching, found.x[:n])
+        missed = [s for s in pieces if wishes.areas[s].sum() < wishes.min_patch_km2 * (1 - 1e-9)]
+        few = [r for r in range(len(wishes.region_names)) if _touched(wishes, pieces, r) < wishes.replicates]
+        if not missed and not few:
+            return _Rounds(program, found.x, bound, infeasible=False)
+        if time.perf_counter() - begun > time_limit_s:
+            return _Rounds(program, None, bound, infeasible=False)
+        program = _beyond(program, touching, [r for s in missed for r in _rings(touching, s, wishes)])
+        for r in few:
+            if r not in coloured:
+                program = _coloured(program, a, b, np.flatnonzero(wishes.region == r), n, wishes.replicates)
+                coloured.add(r)
+
+
+def _clashing(problem: Problem, wishes: Principles, time_limit_s: float) -> tuple[list[str], bool]:
+    """A smallest set of demands, patches and regions' replicates that clash, by leaving out one after another.
+
+    Beside it whether time allowed to prove for each of them that it cannot be left out.
+    """
+    begun, program = time.perf_counter(), program_of(problem)
+    program = replace(program, cost=np.zeros_like(program.cost))
+    rows = len(program.demands)
+    names = [*program.demands, f"{int(problem.locked_in.sum())} units locked in"]
+    names.append(f"{int(problem.locked_out.sum())} units locked out")
+    names.append(f"patches of at least {wishes.min_patch_km2:g} km2")
+    names += [f"{wishes.replicates} pieces in {region}" for region in wishes.region_names]
+    asked = [True] * rows + [bool(problem.locked_in.any()), bool(problem.locked_out.any()), wishes.min_patch_km2 > 0]
+    asked += [wishes.replicates > 0] * len(wishes.region_names)
+    dropped: set[int] = set()
+    smallest = True
+    for one in np.flatnonzero(asked).tolist():
+        without = dropped | {one}
+        left = max(time_limit_s - (time.perf_counter() - begun), 0.1)
+        found = _rounds(opened(program, problem, without, rows), problem, _eased(wishes, without, rows), left, 0.0)
+        smallest &= found.infeasible or found.x is not None
+        if found.infeasible:
+            dropped.add(one)
+    return [names[k] for k in np.flatnonzero(asked) if k not in dropped], smallest
+
+
+def _eased(wishes: Principles, without: set[int], rows: int) -> Principles:
+    """The principles without those that are left out: patches have the number rows + 2, regions those from there on."""
+    regions = np.array([k for k in range(len(wishes.region_names)) if rows + 3 + k not in without], dtype=np.int64)
+    number = np.full(len(wishes.region_names) + 1, -1)
+    number[regions] = np.arange(len(regions))
+    return replace(
+        wishes,
+        min_patch_km2=0.0 if rows + 2 in without else wishes.min_patch_km2,
+        region=number[wishes.region],
+        region_names=[wishes.region_names[k] for k in regions],
+    )
 
 
 def _told(wishes: Principles) -> str:

@@ -12,7 +12,7 @@ from linkways.planning._problem import Problem, named
 from linkways.planning._select_pieces import solve_in_one_piece
 from linkways.planning._select_program import Program, Solved, duality, program_of, solve, target_prices
 
-__all__ = ["Plan", "Portfolio", "Spread", "best_plan", "plans_near", "proven_plan"]
+__all__ = ["Plan", "Portfolio", "Spread", "best_plan", "opened", "plans_near", "proven_plan"]
 
 ID = "planning.select"
 CERTAIN = 1e-6
@@ -115,7 +115,7 @@ def clashing(program: Program, problem: Problem, time_limit_s: float) -> tuple[l
     smallest = True
     for one in candidates:
         left = max(time_limit_s - (time.perf_counter() - begun), 0.1)
-        trial = _open(bare, problem, dropped | {one}, rows)
+        trial = opened(bare, problem, dropped | {one}, rows)
         found = solve(trial, left, 0.0)
         smallest &= found.infeasible or found.x is not None
         if found.infeasible:
@@ -123,7 +123,7 @@ def clashing(program: Program, problem: Problem, time_limit_s: float) -> tuple[l
     return [names[k] for k in candidates if k not in dropped], smallest
 
 
-def _open(program: Program, problem: Problem, dropped: set[int], rows: int) -> Program:
+def opened(program: Program, problem: Problem, dropped: set[int], rows: int) -> Program:
     """The program without the dropped demands, units locked in and out among them (numbers rows and rows + 1)."""
     below, above = program.below.copy(), program.above.copy()
     if rows in dropped:
