@@ -458,6 +458,7 @@ def test_numbers_have_separators_and_the_digits_that_matter(value: Any, text: st
 def test_a_column_keeps_one_number_of_decimals_and_numbers_of_things_stay_plain() -> None:
     assert column_text("area_km2", [1234.56, 7.0, float("nan"), None]) == ["1,235", "7", "–", "–"]
     assert column_text("share", [0.12345, 0.5]) == ["0.123", "0.500"]
+    assert column_text("rate", [12345.0, 0.017, 0.0, -0.0004]) == ["12,345", "0.017", "0", "−4 × 10⁻⁴"]
     assert column_text("year", [2019, 2020]) == ["2019", "2020"]
     assert column_text("core_a", [12000.0, float("nan")]) == ["12000", "–"]
     assert column_text("open", [True, False, None]) == ["yes", "no", "–"]

@@ -1,13 +1,16 @@
 """The jobs table: who gets a job, what becomes of it, and what a worker that comes back too late may do."""
 
 import multiprocessing
+import sqlite3
 import threading
 import time
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from linkways.errors import LinkwaysError
 from linkways.web.jobs import MOST_ATTEMPTS, Jobs
 from linkways.web.problems import Conflict, NotThere, TooMany
 
@@ -168,3 +171,17 @@ def test_a_job_at_work_is_not_removed(jobs: Jobs) -> None:
     jobs.remove(id)
     with pytest.raises(NotThere):
         jobs.get(id)
+
+
+def test_a_file_of_a_newer_layout_is_refused_and_left_alone_and_one_without_a_number_is_taken(tmp_path: Path) -> None:
+    file = tmp_path / "jobs.sqlite"
+    id = Jobs(file).add(owner="ana", kind="replication", title="first", about={}).id
+    with closing(sqlite3.connect(file)) as db:
+        db.execute("PRAGMA user_version = 0")
+    assert Jobs(file).get(id).title == "first"
+    with closing(sqlite3.connect(file)) as db:
+        db.execute("PRAGMA user_version = 99")
+    before = file.read_bytes()
+    with pytest.raises(LinkwaysError, match=r"newer Linkways \(layout 99, this one knows 1\); update Linkways"):
+        Jobs(file)
+    assert file.read_bytes() == before

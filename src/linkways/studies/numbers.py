@@ -68,6 +68,8 @@ def number(value: Any, digits: int = 4) -> str:
 def column_text(name: str, values: Iterable[Any]) -> list[str]:
     """Return the cells of one table column as text, all numbers of the column with the same decimals.
 
+    A number so small that these decimals would show it as 0 gets digits of its own.
+
     Columns that number or code things (``core_a``, ``year``, ``class``) get no thousands separators.
     """
     cells = list(values)
@@ -82,7 +84,13 @@ def column_text(name: str, values: Iterable[Any]) -> list[str]:
         return [number(cell, digits) if _is_number(cell) else _cell(cell) for cell in cells]
     whole = all(x == int(x) for x in numbers)
     decimals = 0 if whole else _decimals(largest, digits)
-    return [_minus(f"{float(cell):,.{decimals}f}") if _is_finite(cell) else _cell(cell) for cell in cells]
+    least = 0.5 * 10.0**-decimals
+    return [
+        (number(cell, 2) if 0 < abs(float(cell)) < least else _minus(f"{float(cell):,.{decimals}f}"))
+        if _is_finite(cell)
+        else _cell(cell)
+        for cell in cells
+    ]
 
 
 def column_heading(name: str, doc: str = "") -> str:

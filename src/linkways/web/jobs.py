@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from linkways.errors import LinkwaysError
 from linkways.web.problems import Conflict, NotThere, TooMany
 
 __all__ = ["ACTIVE", "Job", "JobEvent", "Jobs"]
@@ -25,6 +26,9 @@ State = Literal["draft", "queued", "running", "finished", "failed", "cancelled"]
 ACTIVE = ("queued", "running")
 MOST_ATTEMPTS = 3
 """A run whose worker died this often is not tried again: it takes the worker down."""
+
+VERSION = 1
+"""Layout of the file; raised with every change of the tables, which has to bring older files along."""
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS jobs (
@@ -102,14 +106,27 @@ class Job:
 
 
 class Jobs:
-    """The jobs table in one file."""
+    """The jobs table in one file.
+
+    Raises:
+        LinkwaysError: a newer Linkways wrote the file.
+    """
 
     def __init__(self, file: Path) -> None:
         self.file = file
         file.parent.mkdir(parents=True, exist_ok=True)
         with self._open() as db:
+            (version,) = db.execute("PRAGMA user_version").fetchone()
+            if version > VERSION:
+                raise LinkwaysError(
+                    f"{file} was written by a newer Linkways (layout {version}, this one knows {VERSION}); update "
+                    "Linkways, or serve another folder of runs"
+                )
             db.execute("PRAGMA journal_mode = WAL")
             db.executescript(_SCHEMA)
+            if version < VERSION:
+                # files from before layouts were numbered have the first one
+                db.execute(f"PRAGMA user_version = {VERSION}")
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
