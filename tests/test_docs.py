@@ -14,7 +14,7 @@ PAGES = sorted(DOCS.rglob("*.md"))
 AGREEMENT = DOCS / "explanation" / "agreement-with-other-tools.md"
 ROOMS = sorted({one.room for one in methods().values() if one.function.__module__.startswith("linkways.")})
 METHOD = re.compile(rf"`({'|'.join(ROOMS)})\.([a-z_]+)`")
-HELPERS = {"corridors.resistance_matrix"}
+HELPERS = {"corridors.resistance_matrix", "planning.problem"}
 """Public functions of a room that are no methods."""
 
 
