@@ -329,3 +329,17 @@ def test_a_range_answers_only_when_all_of_it_does():
         assert store.search("corridor narrower than 700 m").total == 1
         assert store.search("more than 300 dams").total == 1
         assert store.search("fewer than 1,000 dams").total == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "understood"),
+    [
+        ("corridor area over 1,000 km2", "corridor: area > 1,000 km2"),
+        ("corridor narrower than 500 m", "corridor: width < 500 m"),
+        ("at least 3 dams", "dam: count >= 3"),
+        ("area over 2 million ha", "area > 2 million ha"),
+    ],
+)
+def test_a_question_about_numbers_is_told_as_it_was_understood(text, understood):
+    (question,) = parse_questions(text, ["corridor", "dam"])[1]
+    assert str(question) == understood

@@ -47,6 +47,28 @@ def test_solutions_are_features_with_paging_and_a_box(reader: TestClient) -> Non
     assert reader.get("/ogc/collections/solutions/items/none").status_code == 404
 
 
+@pytest.mark.parametrize(
+    ("asked", "status"),
+    [
+        ({"datetime": "2020-01-01T00:00:00Z"}, 200),
+        ({"datetime": "2020-01-01/.."}, 200),
+        ({"datetime": "yesterday"}, 400),
+        ({"limit": 0}, 400),
+        ({"bbox": "1,2,3"}, 400),
+        ({"colour": "green"}, 400),
+    ],
+)
+def test_parameters_are_taken_as_features_core_has_it(reader: TestClient, asked: dict[str, Any], status: int) -> None:
+    """OGC 17-069r4: /req/core/query-param-unknown, query-param-invalid and time-collection-response."""
+    assert reader.get("/ogc/collections/solutions/items", params=asked).status_code == status
+
+
+def test_the_description_is_of_the_kind_that_its_link_says(reader: TestClient) -> None:
+    link = next(one for one in reader.get("/ogc").json()["links"] if one["rel"] == "service-desc")
+    version = link["type"].partition("version=")[2]
+    assert reader.get("/openapi.json").json()["openapi"].startswith(version)
+
+
 def test_every_method_is_a_process_with_valid_schemas(reader: TestClient) -> None:
     from linkways.method import methods
 
@@ -95,12 +117,12 @@ def test_a_process_runs_as_a_job_and_its_results_are_linked(client: TestClient, 
     ("inputs", "status", "sentence"),
     [
         ({"landcover": {"href": "http://169.254.169.254/latest"}}, 403, "never fetches"),
-        ({"nothing": 1}, 422, "has no input 'nothing'"),
-        ({"c": -1}, 422, "must be > 0"),
-        ({"landcover": 5}, 422, "must be a raster"),
-        ({"landcover": {"builtin": "no-such", "bbox": BOX}}, 422, "there is no built-in input"),
+        ({"nothing": 1}, 400, "has no input 'nothing'"),
+        ({"c": -1}, 400, "must be > 0"),
+        ({"landcover": 5}, 400, "must be a raster"),
+        ({"landcover": {"builtin": "no-such", "bbox": BOX}}, 400, "there is no built-in input"),
         ({"landcover": {"run": "../..", "layer": "x"}}, 404, "there is no run"),
-        ([], 422, "must be an object"),
+        ([], 400, "must be an object"),
     ],
 )
 def test_what_a_process_cannot_take_is_told_and_leaves_no_job(

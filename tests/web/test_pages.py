@@ -3,6 +3,7 @@
 import dataclasses
 import io
 import json
+import math
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -555,3 +556,39 @@ def test_a_run_of_someone_else_is_not_changed(tmp_path: Path) -> None:
         id = client.post("/solutions/atlantic-forest/replicate").json()["run"]
         for what in ("start", "cancel", "remove", "setup"):
             assert client.post(f"/runs/{id}/{what}", headers={"x-user": "eve"}).status_code == 403
+
+
+def test_an_infinite_indicator_says_so(client: TestClient, finished: str, settings: Settings, tmp_path: Path) -> None:
+    """JSON holds no infinite numbers, so the run's record tells it in a word."""
+    from linkways.studies.store import _write_value
+
+    part = _write_value(tmp_path, "total_percent", "number", math.inf)
+    assert (part.value, part.told) == (None, "infinite")
+    file = settings.runs / finished / "run.json"
+    record = json.loads(file.read_text())
+    output = next(o for step in record["steps"] for o in step["outputs"] if o["name"] == "total_percent")
+    output |= {"value": part.value, "told": part.told}
+    file.write_text(json.dumps(record))
+    page = client.get(f"/runs/{finished}", headers=READ).text
+    assert re.search(r"change\.total_percent</code></td><td class=\"number\">infinite<", page)
+
+
+def test_a_solution_whose_study_has_not_run_here_says_so(reader: TestClient) -> None:
+    told = "has not been run on this server yet"
+    assert told in reader.get("/solutions/tiny-hills", headers=READ).text
+
+
+def test_even_the_page_of_an_error_of_ours_runs_nothing(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    from linkways.web import create_app
+    from linkways.web.routes import start
+
+    def fail(name: str) -> Any:
+        raise RuntimeError(name)
+
+    monkeypatch.setattr(start, "simulated_inputs", fail)
+    with TestClient(create_app(settings, crew=False), raise_server_exceptions=False) as client:
+        answer = client.get("/about", headers=READ)
+    assert answer.status_code == 500
+    assert "script-src 'self'" in answer.headers["content-security-policy"]
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert "RuntimeError" not in answer.text

@@ -195,16 +195,19 @@ def test_a_session_ends_after_its_days(people: People, monkeypatch: pytest.Monke
     assert ana.get("/my").status_code == 401
 
 
-def test_runs_are_for_their_owners_and_reviewers(people: People) -> None:
+def test_runs_are_for_their_owners_and_editors(people: People) -> None:
     ana, bob, rev = people.join("ana", "contributor"), people.join("bob", "contributor"), people.join("rev", "reviewer")
     run = ana.post("/solutions/tiny-hills/replicate").json()["run"]
     seen = {name: one.get(f"/runs/{run}.json").status_code for name, one in (("a", ana), ("b", bob), ("r", rev))}
-    assert seen == {"a": 200, "b": 404, "r": 200}
+    assert seen == {"a": 200, "b": 404, "r": 404}
     assert people.browser().get(f"/runs/{run}/progress").status_code == 404
     listed = [one["id"] for one in bob.get("/runs.json").json()["runs"]]
     assert run not in listed
     assert bob.post(f"/runs/{run}/start").status_code == 404
-    assert rev.post(f"/runs/{run}/start").status_code == 403
+    assert rev.post(f"/runs/{run}/start").status_code == 404
+    editor = people.join("edi", "editor")
+    assert editor.get(f"/runs/{run}.json").status_code == 200
+    assert editor.post(f"/runs/{run}/start").status_code == 403
 
 
 def test_a_draft_is_for_its_authors(people: People) -> None:
@@ -257,7 +260,7 @@ def test_a_replication_goes_through_review_with_the_platforms_own_check(people: 
     assert check["state"] == "passed", check
     assert check["told"][0].startswith("change.total_percent: stated")
     assert rev.post(f"/solutions/{draft}/status", data={"to": "approved"}).status_code == 200
-    assert rev.post(f"/solutions/{draft}/status", data={"to": "published"}).status_code == 422
+    assert rev.post(f"/solutions/{draft}/status", data={"to": "published"}).status_code == 403
     assert boss.post(f"/solutions/{draft}/status", data={"to": "published"}).status_code == 200
     assert people.browser().get(f"/solutions/{draft}.json").status_code == 200
     news = ana.get("/my.json").json()["notices"]

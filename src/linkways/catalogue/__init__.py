@@ -28,7 +28,7 @@ if TYPE_CHECKING:
         json_schema,
         record_from,
     )
-    from linkways.catalogue._review import CRITERIA, ROLES, Check, Comment, Desk, Notice, Reviewer, Verdict
+    from linkways.catalogue._review import CRITERIA, ROLES, Check, Comment, Desk, Notice, Reviewer, RoleRefused, Verdict
     from linkways.catalogue._search import FacetCount, Found, Hit
     from linkways.catalogue._site import write_site
     from linkways.catalogue._store import STATUSES, Revision, Store, StoredBlock, default_store, open_store
@@ -54,7 +54,7 @@ _HOMES = {
         "json_schema",
         "record_from",
     ),
-    "_review": ("CRITERIA", "ROLES", "Check", "Comment", "Desk", "Notice", "Reviewer", "Verdict"),
+    "_review": ("CRITERIA", "ROLES", "Check", "Comment", "Desk", "Notice", "Reviewer", "RoleRefused", "Verdict"),
     "_search": ("FacetCount", "Found", "Hit"),
     "_site": ("write_site",),
     "_store": ("STATUSES", "Revision", "Store", "StoredBlock", "default_store", "open_store"),
@@ -83,6 +83,7 @@ __all__ = [
     "RecordError",
     "Reviewer",
     "Revision",
+    "RoleRefused",
     "Snapshot",
     "Solution",
     "Store",

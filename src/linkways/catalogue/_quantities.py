@@ -141,6 +141,13 @@ class NumberQuestion:
     value: float
     base: str
 
+    def __str__(self) -> str:
+        """The question as it was understood: ``corridor: area > 1,000 km2``."""
+        found = _QUESTION.fullmatch(self.text)
+        amount = self.text if found is None else self.text[found.start("number") :]
+        about = f"{' '.join(self.subject)}: " if self.subject else ""
+        return f"{about}{' or '.join(self.measures)} {self.comparison} {amount}"
+
     def holds(self, measure: str, of: str, low: float, high: float) -> bool:
         """Tell whether a figure (its bounds in the base unit) answers the question with yes."""
         if measure not in self.measures or not set(self.subject) <= set(subject_words(of)):

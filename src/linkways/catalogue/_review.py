@@ -23,7 +23,12 @@ from linkways.errors import LinkwaysError, nearest
 if TYPE_CHECKING:
     from linkways.catalogue._store import Revision, Store
 
-__all__ = ["CRITERIA", "ROLES", "Check", "Comment", "Desk", "Notice", "Reviewer", "Verdict"]
+__all__ = ["CRITERIA", "ROLES", "Check", "Comment", "Desk", "Notice", "Reviewer", "RoleRefused", "Verdict"]
+
+
+class RoleRefused(LinkwaysError):
+    """The role, or being an author of the record, does not allow this."""
+
 
 ROLES = ("reader", "contributor", "reviewer", "editor", "administrator")
 """Each may do what those before it may."""
@@ -149,7 +154,7 @@ class Desk:
             raise LinkwaysError(f"{id} is {last.status} and cannot become '{to}'{nearest(to, known)}")
         by = _MOVES[last.status, to]
         if not self._may(id, by, who, to):
-            raise LinkwaysError(_refusal(id, to, by, who, who.id in self.authors(id)))
+            raise RoleRefused(_refusal(id, to, by, who, who.id in self.authors(id)))
         if to == "approved":
             self._refuse_open_criteria(id)
         revision = self.store.set_status(id, to, author=who.id, note=note)
@@ -226,7 +231,7 @@ class Desk:
             raise LinkwaysError(f"there is no comment {number}")
         solution, author = found[0]
         if who.id not in {author} | self.authors(solution) and not who.at_least("editor"):
-            raise LinkwaysError(f"comment {number} is settled by who wrote it or by the authors of {solution}")
+            raise RoleRefused(f"only who wrote comment {number} and the authors of {solution} settle it")
         with self.store.writing() as connection:
             connection.execute(
                 text("UPDATE comments SET settled_by = :who, settled = :time WHERE number = :n AND settled = ''"),
@@ -251,9 +256,9 @@ class Desk:
             LinkwaysError: no reviewer, an author of the record, or no such criterion.
         """
         if not who.at_least("reviewer"):
-            raise LinkwaysError("criteria are judged by reviewers; ask an administrator for the role")
+            raise RoleRefused("only reviewers judge criteria; ask an administrator for the role")
         if who.id in self.authors(id) and not who.alone:
-            raise LinkwaysError(f"you wrote {id}; someone else judges it")
+            raise RoleRefused(f"you wrote {id}; only someone else judges it")
         last = self.store.history(id)[-1]
         if last.status != "submitted":
             raise LinkwaysError(f"{id} is {last.status}; criteria are judged while it is submitted")
@@ -393,7 +398,7 @@ class Desk:
 
 def _refusal(id: str, to: str, by: str, who: Reviewer, own: bool) -> str:
     if to == "approved" and own and who.at_least(by):
-        return f"you wrote {id}; another reviewer approves it"
+        return f"you wrote {id}; only another reviewer approves it"
     needed = "its authors" if by == "author" else f"{by}s"
     return f"only {needed} may make {id} '{to}'; your role is {who.role}"
 

@@ -105,6 +105,7 @@ def _indicators(record: Mapping[str, Any]) -> list[dict[str, Any]]:
         {
             "id": f"{step['id']}.{output['name']}",
             "value": output["value"],
+            **({"told": output["told"]} if output.get("told") else {}),
             "unit": output["unit"],
             "doc": output["doc"],
             "method": step["method"],

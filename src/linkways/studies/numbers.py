@@ -86,7 +86,7 @@ def column_text(name: str, values: Iterable[Any]) -> list[str]:
     decimals = 0 if whole else _decimals(largest, digits)
     least = 0.5 * 10.0**-decimals
     return [
-        (number(cell, 2) if 0 < abs(float(cell)) < least else _minus(f"{float(cell):,.{decimals}f}"))
+        (number(cell, 2) if 0 < abs(float(cell)) <= least else _minus(f"{float(cell):,.{decimals}f}"))
         if _is_finite(cell)
         else _cell(cell)
         for cell in cells

@@ -183,6 +183,7 @@ def _outputs(id: str, method: Method, finished: Finished) -> Iterator[dict[str, 
             "file": f"{_FOLDERS[part.kind]}/{id}.{shown}" if shown is not None else None,
             "sha256": part.files[shown] if shown is not None else None,
             "value": part.value,
+            **({"told": part.told} if part.told else {}),
         }
 
 

@@ -231,7 +231,7 @@ class Results:
 
         output, about = self.run.output(reference), self.about(reference)
         return {
-            "value": number(output["value"]),
+            "value": output.get("told") or number(output["value"]),
             "unit": unit_text(about.unit),
             "doc": about.doc[:1].upper() + about.doc[1:] or about.name,
             "id": reference,

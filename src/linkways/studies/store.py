@@ -42,12 +42,14 @@ class Part:
             ``nothing`` when the method gave None.
         files: SHA-256 by file name, the one that is read back first.
         value: the number of an indicator, None when it is not finite.
+        told: ``infinite`` or ``−infinite`` for a number that is so, which JSON cannot hold.
     """
 
     name: str
     kind: str
     files: dict[str, str]
     value: float | int | None = None
+    told: str = ""
 
 
 @dataclass(frozen=True)
@@ -274,8 +276,8 @@ def _write_part(folder: Path, method: Method, name: str, value: Any, log: list[s
     }[declared.kind]
     if kind not in allowed:
         raise LinkwaysError(f"{method.id} gave a {type(value).__name__} as {name}, which should be a {declared.kind}")
-    if kind == "number" and not math.isfinite(value):
-        log.append(f"{name} is {value}, which is no finite number, and is left empty")
+    if kind == "number" and math.isnan(value):
+        log.append(f"{name} is no number and is left empty")
     return _write_value(folder, name, kind, value, declared.suffix)
 
 
@@ -299,11 +301,12 @@ def _kind(value: Any) -> str:
 
 def _write_value(folder: Path, name: str, kind: str, value: Any, suffix: str = "") -> Part:
     from linkways.spatial import write_field, write_raster, write_table, write_vectors
+    from linkways.studies.numbers import number as number_text
 
     if kind == "nothing":
         return Part(name, kind, {})
     if kind == "number":
-        return Part(name, kind, {}, _number(value))
+        return Part(name, kind, {}, _number(value), number_text(value) if math.isinf(value) else "")
     if kind == "raster" and value.ndim != 2:
         raise LinkwaysError(
             f"output {name} is a stack of {len(value)} maps, which a run does not keep; leave it out by the parameter "

@@ -24,7 +24,7 @@ from linkways.web.jobs import Jobs
 from linkways.web.languages import InLanguage
 from linkways.web.pages import STATIC, html, render
 from linkways.web.problems import NotSignedIn, problem, status_of
-from linkways.web.security import BodyLimit, SafeHeaders, refuse_foreign_requests
+from linkways.web.security import SAFE_HEADERS, BodyLimit, SafeHeaders, refuse_foreign_requests
 from linkways.web.settings import Settings
 from linkways.web.shelf import Shelf
 from linkways.web.site import Site, UserOf, check_form_token, guard, local_user
@@ -122,6 +122,8 @@ def _add_routes(app: FastAPI) -> None:
 
 
 def _answer(request: Request, status: int, detail: str, error: Exception | None = None) -> Response:
+    if status == 422 and request.url.path.startswith("/ogc"):
+        status = 400  # as OGC API has it (/req/core/query-param-invalid)
     data = problem(status, detail, request.url.path, error)
     if html(request):
         return HTMLResponse(render(request, "problem.html", {"problem": data}), status)
@@ -155,4 +157,8 @@ async def _http_error(request: Request, error: Exception) -> Response:
 
 async def _unexpected(request: Request, error: Exception) -> Response:
     _log.error("%s %s", request.method, request.url.path, exc_info=error)
-    return _answer(request, 500, "an error in Linkways itself; it was written to the server's log, please report it")
+    answer = _answer(request, 500, "an error in Linkways itself; it was written to the server's log, please report it")
+    # this answer is made outside of everything that requests pass through
+    for name, value in SAFE_HEADERS.items():
+        answer.headers[name] = value
+    return answer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, get_origin
@@ -126,7 +127,7 @@ def apply_parameters(study: Study, form: Mapping[str, str]) -> tuple[dict[str, A
             by_id[step.id]["parameters"] = chosen
     data = {**study.data, "steps": steps}
     if form.get("seed", "").strip():
-        if form["seed"].strip().isdigit():
+        if re.fullmatch("[0-9]{1,18}", form["seed"].strip()):
             data["seed"] = int(form["seed"])
         else:
             problems["seed"] = f"the seed is '{form['seed'][:40]}' but must be a whole number, 0 or more"

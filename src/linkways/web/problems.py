@@ -46,6 +46,10 @@ _STATUS: dict[type[LinkwaysError], int] = {
 
 def status_of(error: LinkwaysError) -> int:
     """The HTTP status that tells of an error; 422 for a mistake in what was sent."""
+    from linkways.catalogue import RoleRefused
+
+    if isinstance(error, RoleRefused):
+        return 403
     return next((status for kind, status in _STATUS.items() if isinstance(error, kind)), 422)
 
 

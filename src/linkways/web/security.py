@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from linkways.web.problems import Forbidden, TooLarge
 
-__all__ = ["DOCUMENT_POLICY", "PAGE_POLICY", "BodyLimit", "SafeHeaders", "refuse_foreign_requests"]
+__all__ = ["DOCUMENT_POLICY", "PAGE_POLICY", "SAFE_HEADERS", "BodyLimit", "SafeHeaders", "refuse_foreign_requests"]
 
 PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; font-src 'self'; "
@@ -24,13 +24,15 @@ DOCUMENT_POLICY = (
 )
 """Reports and documents that a run wrote run nothing at all; their styles stand in them."""
 
-_HEADERS = {
+SAFE_HEADERS = {
+    "content-security-policy": PAGE_POLICY,
     "x-content-type-options": "nosniff",
     "referrer-policy": "same-origin",
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(), microphone=(), geolocation=(), payment=()",
 }
+"""What every answer carries that does not say otherwise."""
 _SAFE = ("GET", "HEAD", "OPTIONS")
 
 
@@ -48,8 +50,7 @@ class SafeHeaders:
         async def send_safely(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                headers.setdefault("content-security-policy", PAGE_POLICY)
-                for name, value in _HEADERS.items():
+                for name, value in SAFE_HEADERS.items():
                     headers.setdefault(name, value)
             await send(message)
 

@@ -117,17 +117,42 @@ class Site:
         return self.accounts.names() if self.accounts else {User().id: "You"}
 
     def may_see(self, user: User, entry: Entry) -> bool:
-        """Whether a run is shown to this user: runs of the command line, one's own, and to reviewers all.
+        """Whether a run is shown to this user: runs of the command line, one's own, and to editors all.
 
-        The run of a published record is shown to everyone.
+        A run that made a record, or checks one, is shown to whoever may read the record.
         """
-        if self.accounts is None or entry.owner in ("", user.id) or user.at_least("reviewer"):
+        if self.accounts is None or entry.owner in ("", user.id) or user.at_least("editor"):
             return True
-        draft = self.shelf.draft_of(entry.id)
+        record = self._record_of(entry)
         try:
-            return bool(draft) and self.records.status(draft) == "published"
+            return bool(record) and self.may_read(user, record)
         except LinkwaysError:
             return False
+
+    def may_read(self, user: User, id: str) -> bool:
+        """Whether a record is shown: to everyone when it is published, to reviewers once it is submitted, and always to
+        its authors and to editors.
+
+        Raises:
+            LinkwaysError: there is no such record.
+        """
+        history = self.store.history(id)
+        status = history[-1].status
+        if status in ("published", "superseded") or user.at_least("editor"):
+            return True
+        return user.id in [one.author for one in history] or (status != "draft" and user.at_least("reviewer"))
+
+    def may_edit(self, user: User, id: str) -> bool:
+        """Whether this user may change a record: its authors drafts and what came back to them, editors everything."""
+        if user.at_least("editor"):
+            return True
+        return self.records.status(id) in ("draft", "feedback") and user.id in self.desk.authors(id)
+
+    def _record_of(self, entry: Entry) -> str:
+        """The record that a run made or checks; a scenario has none, whatever its study is called."""
+        if entry.kind == "check":
+            return entry.solution or ""
+        return self.shelf.draft_of(entry.id) if entry.kind == "replication" else ""
 
     def may_see_now(self, entry: Entry) -> bool:
         """The same for whoever asks at this moment; what no request asks for is for the server itself."""

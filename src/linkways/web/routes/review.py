@@ -1,5 +1,6 @@
 """Review: editing drafts, submitting them, what reviewers say, and what becomes public."""
 
+import re
 import shutil
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,7 +14,7 @@ from linkways.web.accounts import refuse_anyone
 from linkways.web.editing import new_record, record_fields, record_of_form
 from linkways.web.jobs import Job
 from linkways.web.pages import PageData, answer_form, html, page, posted_form
-from linkways.web.problems import Conflict, Forbidden
+from linkways.web.problems import Conflict, Forbidden, NotThere
 from linkways.web.routes.solutions import visible_record
 from linkways.web.settings import User
 from linkways.web.site import CurrentUser, Site, TheSite
@@ -58,7 +59,7 @@ def _review(site: Site, user: User, id: str) -> PageData:
         "lacking": record.lacking(),
         "has_study": bool(record.study),
         "own": own,
-        "may_edit": _may_edit(site, user, id),
+        "may_edit": site.may_edit(user, id),
         "may_judge": who.at_least("reviewer") and (not own or who.alone) and history[-1].status == "submitted",
         "may_check": who.at_least("reviewer") and bool(record.study),
         "moves": desk.moves(id, who),
@@ -139,7 +140,8 @@ def edit(
         data = _editing(site, id, record_fields(record, texts), mistakes)
         return answer_form(request, "edit.html", data, LinkwaysError("; ".join(mistakes.values())))
     last = site.store.history(id)[-1]
-    expected = int(texts["revision"]) if texts.get("revision", "").isdigit() else last.number
+    given = re.fullmatch("[0-9]{1,9}", texts.get("revision", "").strip())
+    expected = int(given[0]) if given else last.number
     note = texts.get("note", "").strip()[:1000]
     after = site.store.put(made, author=user.id, note=note, status=last.status, expected=expected)
     site.records.forget(id)
@@ -158,7 +160,6 @@ def create(
     form: FormData = Depends(posted_form),  # noqa: B008
 ) -> Response:
     """Begin the draft of a solution."""
-    import re
     import secrets
 
     title = _form("title", form).strip()[:400]
@@ -219,6 +220,7 @@ def judge(
     form: FormData = Depends(posted_form),  # noqa: B008
 ) -> Response:
     """Judge the criteria: ``met.NAME`` is yes or no, ``remark.NAME`` says why."""
+    visible_record(site, user, id)
     verdicts = {
         key.removeprefix("met."): (value == "yes", _form(f"remark.{key.removeprefix('met.')}", form))
         for key, value in form.multi_items()
@@ -235,6 +237,7 @@ def check(request: Request, id: str, site: TheSite, user: CurrentUser) -> Respon
     """Run the study of a record from nothing and compare what it gives with what the record states."""
     if not user.at_least("reviewer"):
         raise Forbidden(f"checks are started by reviewers; your role is {user.role}")
+    visible_record(site, user, id)
     job = begin_check(site, user, id)
     return _to(request, f"/solutions/{id}/review", {"run": job.id}, 201)
 
@@ -261,7 +264,7 @@ def begin_check(site: Site, user: User, id: str) -> Job:
     target = site.settings.job_folder(job.id)
     source: Path | None = None
     if record.replicates and record.replicates.run:
-        source = site.settings.job_folder(record.replicates.run)
+        source = _inputs_of(site, id, record.replicates.run)
     elif id in builtin_records():
         source = solution_files()[id].parent
     if source is not None and source.is_dir():
@@ -272,6 +275,15 @@ def begin_check(site: Site, user: User, id: str) -> Job:
     site.jobs.queue(job.id, site.settings.most_waiting)
     site.desk.note_check(id, job.id, "running", revision=revision)
     return job
+
+
+def _inputs_of(site: Site, id: str, run: str) -> Path | None:
+    """The folder of the run that made a record; a run that is not its authors' lends nothing, though it be named."""
+    try:
+        owner = site.jobs.get(run).owner
+    except NotThere:
+        return None
+    return site.settings.job_folder(run) if owner in site.desk.authors(id) else None
 
 
 @router.post("/my/seen")
@@ -286,8 +298,8 @@ def changes(
     id: str,
     site: TheSite,
     user: CurrentUser,
-    before: Annotated[int, Query(ge=1)] = 1,
-    after: Annotated[int, Query(ge=1)] = 1,
+    before: Annotated[int, Query(ge=1, le=2**31 - 1)] = 1,
+    after: Annotated[int, Query(ge=1, le=2**31 - 1)] = 1,
 ) -> PageData:
     """What differs between two revisions of a record."""
     record = visible_record(site, user, id)
@@ -303,17 +315,10 @@ def _short(value: Any, most: int = 300) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
-def _may_edit(site: Site, user: User, id: str) -> bool:
-    status = site.store.history(id)[-1].status
-    if user.at_least("editor"):
-        return True
-    return status in ("draft", "feedback") and user.id in site.desk.authors(id)
-
-
 def _editable(site: Site, user: User, id: str) -> Any:
     refuse_anyone(user)
     record = visible_record(site, user, id)
-    if not _may_edit(site, user, id):
+    if not site.may_edit(user, id):
         status = site.store.history(id)[-1].status
         raise Forbidden(f"{id} is {status}: its authors change drafts and what came back to them, editors everything")
     return record

@@ -108,7 +108,7 @@ def _results(site: Site, id: str) -> PageData:
         "about": {"id": record["id"], **{key: record.get(key) for key in kept}},
         "indicators": [
             {"id": f"{step['id']}.{o['name']}", "doc": o["doc"], "value": o["value"], "unit": o["unit"],
-             "method": step["method"], "key": not key or f"{step['id']}.{o['name']}" in key}
+             "told": o.get("told", ""), "method": step["method"], "key": not key or f"{step['id']}.{o['name']}" in key}
             for step, o in outputs if o["kind"] == "indicator"
         ],
         "maps": maps_of(run),
@@ -151,7 +151,7 @@ def _files(run: Any, record: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 @router.get("/runs/{id}/progress")
-def progress(id: str, site: TheSite, after: Annotated[int, Query(ge=0)] = 0) -> dict[str, Any]:
+def progress(id: str, site: TheSite, after: Annotated[int, Query(ge=0, le=2**53)] = 0) -> dict[str, Any]:
     """How a run stands: state, steps with how far each is, and the lines of its log after a number."""
     entry = site.shelf.entry(id)
     return {

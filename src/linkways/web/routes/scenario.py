@@ -1,6 +1,7 @@
 """What if: changes drawn on a run's map, run as a scenario beside it."""
 
 import json
+import re
 import threading
 from typing import Any
 
@@ -126,7 +127,7 @@ def _one(texts: dict[str, str]) -> dict[str, Any]:
     one: dict[str, Any] = {key: texts[key] for key in ("kind", "input", "value") if texts.get(key)}
     text = texts.get("coordinates", "")
     if one["kind"] == "remove":
-        one["rows"] = [int(part) for part in text.replace(";", ",").split(",") if part.strip().isdigit()]
+        one["rows"] = [int(part) for part in re.findall(r"(?<![^,;\s])[0-9]{1,12}(?![^,;\s])", text)]
         return one
     try:
         corners = [[float(part) for part in pair.replace(",", " ").split()] for pair in text.split(";") if pair.strip()]

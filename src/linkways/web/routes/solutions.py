@@ -24,9 +24,7 @@ def visible_record(site: Site, user: User, id: str) -> Any:
         NotThere: there is none that the user may read.
     """
     record = site.records.get(id)
-    history = site.store.history(id)
-    shown = history[-1].status in ("published", "superseded") or user.id in [one.author for one in history]
-    if not shown and not (user.at_least("reviewer") and history[-1].status != "draft") and not user.at_least("editor"):
+    if not site.may_read(user, id):
         raise NotThere(f"there is no solution '{id}'")
     return record
 
@@ -153,7 +151,8 @@ def _results(site: Site, id: str) -> dict[str, Any] | None:
             output = run.output(str(reference))
         except LinkwaysError:
             continue
-        indicators.append({"id": str(reference), **{key: output[key] for key in ("doc", "value", "unit")}})
+        kept = {key: output[key] for key in ("doc", "value", "unit")}
+        indicators.append({"id": str(reference), **kept, "told": output.get("told", "")})
     comparisons = [one for one in (run.record.get("report") or {}).get("comparisons") or [] if isinstance(one, dict)]
     for one in comparisons:
         if one.get("computed"):

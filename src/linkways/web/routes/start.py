@@ -174,12 +174,21 @@ def my_work(site: TheSite, user: CurrentUser) -> PageData:
     """My runs, the solutions that I write, and what I am told of them."""
     refuse_anyone(user)
     names = site.names()
+    written = site.desk.records_of(user.id)
+    titles = {id: title for id, title, _ in written}
     return {
         "user": user.name,
         "runs": [one.data() for one in site.shelf.entries() if one.owner == user.id],
-        "drafts": [{"id": id, "title": title, "status": status} for id, title, status in site.desk.records_of(user.id)],
+        "drafts": [
+            {"id": id, "title": title, "status": status, "may_edit": site.may_edit(user, id)}
+            for id, title, status in written
+        ],
         "notices": [
-            {**vars(one), "body": re.sub(r"\{(\w+)\}", lambda found: names.get(found[1], found[1]), one.body)}
+            {
+                **vars(one),
+                "title": titles.get(one.solution, one.solution),
+                "body": re.sub(r"\{(\w+)\}", lambda found: names.get(found[1], found[1]), one.body),
+            }
             for one in site.desk.notices(user.id)
         ],
     }
